@@ -1,0 +1,1 @@
+"""The services behind the gateway: their endpoints, and who of them gets the next request."""

@@ -1,0 +1,78 @@
+"""BackendService: one service behind the gateway: endpoints, a balancer, a transport.
+
+Rule: pick an endpoint, count it in, send, count it out when the response is *finished*. A response
+whose body has arrived whole is finished; one that still streams is finished when it is closed.
+
+What it does not do: retry, break circuits or limit concurrency. Those are middleware around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from api_gateway.backend.endpoint import Endpoint
+from api_gateway.backend.load_balancer import LoadBalancer
+from api_gateway.backend.round_robin_load_balancer import RoundRobinLoadBalancer
+from api_gateway.core.clock import Clock, SystemClock
+from api_gateway.core.errors import NoHealthyEndpoint, UpstreamError
+from api_gateway.core.request import Request
+from api_gateway.core.request_context import RequestContext
+from api_gateway.core.response import Response
+from api_gateway.transport.transport import Transport
+
+
+class BackendService:
+    """A service as a Handler."""
+
+    def __init__(
+        self,
+        name: str,
+        endpoints: Sequence[Endpoint],
+        transport: Transport,
+        load_balancer: LoadBalancer | None = None,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        """`load_balancer` is round robin unless given."""
+        self.name = name
+        self.endpoints = list(endpoints)
+        self.load_balancer = load_balancer or RoundRobinLoadBalancer()
+        self._transport = transport
+        self._clock = clock or SystemClock()
+
+    async def __call__(self, request: Request, context: RequestContext) -> Response:
+        """Ask one endpoint.
+
+        Raises:
+            NoHealthyEndpoint: there is none to ask.
+            UpstreamError: the one that was asked gave no usable answer.
+        """
+        if not self.endpoints:
+            raise NoHealthyEndpoint(f"service {self.name} has no endpoint")
+        endpoint = self.load_balancer.select(self.endpoints, request)
+        context.service = self.name
+        context.endpoint = endpoint.url
+        context.attempts += 1
+        endpoint.acquire()
+        started = self._clock.monotonic()
+        finished = True
+        try:
+            response = await self._transport.send(endpoint.url, request, context)
+            if not isinstance(response.body, bytes):
+                finished = False
+                response.on_close(endpoint.release)
+        except UpstreamError:
+            endpoint.failures += 1
+            raise
+        finally:
+            context.upstream_duration += self._clock.monotonic() - started
+            if finished:
+                endpoint.release()
+        return response
+
+    async def close(self) -> None:
+        """Close the transport's connections."""
+        await self._transport.close()
+
+    def __repr__(self) -> str:
+        return f"<BackendService {self.name} with {len(self.endpoints)} endpoints>"

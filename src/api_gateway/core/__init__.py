@@ -1,0 +1,1 @@
+"""The gateway itself: what every other part is made of. Standard library only."""

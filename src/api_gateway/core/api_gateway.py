@@ -1,0 +1,101 @@
+"""ApiGateway: the single entry point. Everything else hangs on this object.
+
+    observers -> error boundary -> canonical request -> middleware -> router -> route -> service
+
+Rule: the chain is composed once, here. Observers (request id, access log, metrics) stand outside
+the error boundary and see final statuses; all other middleware stands inside and may simply
+raise. Both keep the order in which they were given.
+
+The same object runs in three homes: `await gateway.handle(request)` in-process, the same under a
+virtual clock, and as an ASGI application under a server. Nothing below it knows which.
+
+What it does not do: hold state of its own between requests. What must be remembered (in-flight
+counts, limits, caches) lives in the part that needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Protocol, Self, runtime_checkable
+
+from api_gateway.core.asgi import AsgiApplication, Receive, Scope, Send
+from api_gateway.core.canonical_request import canonical_request
+from api_gateway.core.clock import Clock, SystemClock
+from api_gateway.core.error_boundary import error_boundary
+from api_gateway.core.middleware import Handler, Middleware, Observer, chain
+from api_gateway.core.request import Request
+from api_gateway.core.request_context import RequestContext
+from api_gateway.core.response import Response
+
+
+class RoutingTable(Protocol):
+    """What the gateway needs of a router: a handler, once it knows the services."""
+
+    def bind(self, services: Mapping[str, Handler]) -> Handler:
+        """A handler that finds the route and calls its service.
+
+        Raises:
+            ConfigurationError: a route names a service that is not there.
+        """
+        ...
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """A service that holds something to free at the end, such as a connection pool."""
+
+    def close(self) -> Awaitable[None]:
+        """Free it; called once, after the last request."""
+        ...
+
+
+class ApiGateway:
+    """One gateway: a router, the services behind it, and the middleware before it."""
+
+    def __init__(
+        self,
+        router: RoutingTable,
+        services: Mapping[str, Handler],
+        middleware: Sequence[Middleware] = (),
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        """Compose the chain.
+
+        Raises:
+            ConfigurationError: a route names a service that is not in `services`.
+        """
+        self.router = router
+        self.services = dict(services)
+        self.middleware = tuple(middleware)
+        self.clock = clock or SystemClock()
+        self._handler = chain(self.layers(), router.bind(self.services))
+        self._resources = AsyncExitStack()
+        self.asgi = AsgiApplication(self._handler, self.clock, self)
+
+    def layers(self) -> tuple[Middleware, ...]:
+        """Every layer before the router, outermost first."""
+        observers = [layer for layer in self.middleware if isinstance(layer, Observer)]
+        others = [layer for layer in self.middleware if not isinstance(layer, Observer)]
+        return (*observers, error_boundary, canonical_request, *others)
+
+    async def handle(self, request: Request, context: RequestContext | None = None) -> Response:
+        """Answer one request. Read or close the response: it may hold a connection.
+
+        Refusals and failures come back as problem responses; nothing is raised for them.
+        """
+        return await self._handler(request, context or RequestContext(self.clock.monotonic()))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The gateway as an ASGI application."""
+        await self.asgi(scope, receive, send)
+
+    async def __aenter__(self) -> Self:
+        for service in self.services.values():
+            if isinstance(service, Closable):
+                self._resources.push_async_callback(service.close)
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self._resources.aclose()

@@ -1,0 +1,130 @@
+"""Canonical request: the gateway's first step, before any policy or routing sees the request.
+
+Rule: what leaves here has exactly one reading. The path is canonical (`canonical_path.py`); there
+is one valid `Host`; the headers that belong to the client's own connection are gone, those that
+`Connection` names too. They go *now*, before the gateway adds headers of its own: removed later,
+`Connection: X-User-Id` would make the gateway strip its own statement of who is calling.
+
+Also dropped: names with an underscore, which many servers read as the same name with a hyphen
+(`X_User_Id` would pose as `X-User-Id`), and `Expect`, which the gateway answers itself.
+
+Refused: TRACE and CONNECT (405); two or invalid `Host`s, or none on HTTP/1.1; a transfer coding
+other than chunked, or any on HTTP/1.0 (400); an expectation other than 100-continue (417).
+
+What it does not do: limit sizes or parse bytes. The server does that before a request exists.
+
+Source: RFC 9110 section 7.6.1 (hop-by-hop), 10.1.1 (Expect); RFC 9112 3.2 (Host), 6.1 (framing).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable
+
+from api_gateway.core.canonical_path import canonical_path
+from api_gateway.core.errors import BadRequest, ExpectationFailed, MethodNotAllowed
+from api_gateway.core.headers import HeaderPairs, Headers
+from api_gateway.core.middleware import Handler
+from api_gateway.core.request import Request
+from api_gateway.core.request_context import RequestContext
+from api_gateway.core.response import Response
+
+HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"http2-settings",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+"""Fields that speak about one connection and are never passed on (RFC 9110 7.6.1)."""
+
+FORWARDABLE_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+
+_NOT_PLAIN = HOP_BY_HOP | {b"host", b"expect"}
+# Naming one of these in Connection must not remove it: the message would change its meaning.
+_NEVER_NAMED = frozenset({b"host", b"content-length"})
+_HOST = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_QUERY = re.compile(r"[\x21-\x22\x24-\x7e]*")
+
+
+def canonical_request(request: Request, context: RequestContext, call_next: Handler) -> Awaitable[Response]:
+    """Middleware: hand on the one reading of `request`.
+
+    Raises:
+        ClientError: there is no single reading; see the module's list.
+    """
+    if request.method in ("TRACE", "CONNECT"):
+        raise MethodNotAllowed(list(FORWARDABLE_METHODS))
+    if not _QUERY.fullmatch(request.query):
+        raise BadRequest("The query holds a character that must be percent-encoded.")
+    return call_next(
+        Request.from_parts(
+            request.method,
+            canonical_path(request.path),
+            request.query,
+            _end_to_end_headers(request.headers.pairs, context.http_version),
+            request.body,
+        ),
+        context,
+    )
+
+
+def without_hop_by_hop(pairs: HeaderPairs) -> HeaderPairs:
+    """The fields less the hop-by-hop ones and those named by `Connection`."""
+    connection = [value for name, value in pairs if name == b"connection"]
+    named = _named_by_connection(connection) if connection else ()
+    return [pair for pair in pairs if pair[0] not in HOP_BY_HOP and pair[0] not in named]
+
+
+def _end_to_end_headers(pairs: HeaderPairs, http_version: str) -> Headers:
+    kept: HeaderPairs = []
+    hosts: list[bytes] = []
+    connection: list[bytes] = []
+    for pair in pairs:
+        name = pair[0]
+        if name not in _NOT_PLAIN:
+            if b"_" not in name:
+                kept.append(pair)
+        elif name == b"host":
+            hosts.append(pair[1])
+            kept.append(pair)
+        elif name == b"connection":
+            connection.append(pair[1])
+        elif name == b"transfer-encoding":
+            _check_transfer_coding(pair[1], http_version)
+        elif name == b"expect" and pair[1].lower() != b"100-continue":
+            raise ExpectationFailed("The only expectation understood is 100-continue.")
+    _check_host(hosts, http_version)
+    if connection:
+        named = _named_by_connection(connection)
+        kept = [pair for pair in kept if pair[0] not in named]
+    return Headers.from_pairs(kept)
+
+
+def _named_by_connection(values: list[bytes]) -> frozenset[bytes]:
+    tokens = (token.strip().lower() for value in values for token in value.split(b","))
+    return frozenset(tokens) - _NEVER_NAMED
+
+
+def _check_host(hosts: list[bytes], http_version: str) -> None:
+    if len(hosts) > 1:
+        raise BadRequest("There is more than one Host header.")
+    if not hosts:
+        if http_version == "1.1":
+            raise BadRequest("The Host header is missing.")
+    elif not _HOST.fullmatch(hosts[0]):
+        raise BadRequest("The Host header is not a valid host name with an optional port.")
+
+
+def _check_transfer_coding(value: bytes, http_version: str) -> None:
+    if http_version == "1.0":
+        raise BadRequest("HTTP/1.0 has no transfer codings.")
+    if value.lower() != b"chunked":
+        raise BadRequest("The only transfer coding understood is chunked.")

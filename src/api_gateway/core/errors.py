@@ -1,0 +1,188 @@
+"""Errors: the tree of everything the gateway itself can refuse or fail at.
+
+    GatewayError
+    |-- ClientError                    4xx: the request cannot be served as it is
+    |   |-- BadRequest             400
+    |   |-- NotFound               404
+    |   |-- MethodNotAllowed       405
+    |   |-- RequestTimeout         408
+    |   |-- PayloadTooLarge        413
+    |   |-- TargetTooLong          414
+    |   |-- ExpectationFailed      417
+    |   `-- HeadersTooLarge        431
+    |-- UpstreamError                  a service did not give an answer
+    |   |-- ConnectFailed          502   refused, unresolvable, bad certificate
+    |   |-- UpstreamReset          502   closed before or during its answer
+    |   |-- UpstreamProtocolError  502   answered with something that is not HTTP
+    |   |-- ConnectTimeout         504
+    |   `-- UpstreamTimeout        504
+    |-- NoHealthyEndpoint          503
+    |-- DeadlineExceeded           504
+    `-- InternalError              500   a defect of the gateway; details stay in its log
+
+Rule: the gateway *raises* its own refusals and *returns* what a backend answered, even a 500.
+Retries and breakers need that difference: a returned 404 is an answer, a raised 502 is none.
+
+Each error carries a status for the client, a machine-readable `code`, and the response `flag`
+that the access log shows (the two-letter scheme of Envoy, so the log says who failed).
+
+What it does not do: render. `core/error_boundary.py` turns an error into a response.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from api_gateway.core.headers import Headers
+
+
+class GatewayError(Exception):
+    """A refusal or failure that the gateway answers itself.
+
+    `detail` is one sentence for the person reading the response; it must not name secrets. For
+    5xx it is kept in the log and replaced by the title for the client.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal-error"
+    title: ClassVar[str] = "Internal error"
+    flag: ClassVar[str] = "-"
+
+    def __init__(self, detail: str = "", *, headers: Headers | None = None) -> None:
+        """`headers` are added to the response, for example `Allow` or `Retry-After`."""
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+        self.headers = headers or Headers()
+
+
+class ClientError(GatewayError):
+    """The request cannot be served as it is; repeating it unchanged will not help."""
+
+    status = 400
+
+
+class BadRequest(ClientError):
+    """The request is malformed or ambiguous (RFC 9110 15.5.1)."""
+
+    status, code, title, flag = 400, "bad-request", "Bad request", "DPE"
+
+
+class NotFound(ClientError):
+    """No route matches (RFC 9110 15.5.5)."""
+
+    status, code, title, flag = 404, "route-not-found", "No route matches", "NR"
+
+
+class MethodNotAllowed(ClientError):
+    """A route matches but for the method; `allow` lists the methods that would (RFC 9110 15.5.6)."""
+
+    status, code, title, flag = 405, "method-not-allowed", "Method not allowed", "NR"
+
+    def __init__(self, allow: list[str]) -> None:
+        """`allow` becomes the `Allow` header, sorted."""
+        methods = ", ".join(sorted(allow))
+        super().__init__(f"This path accepts: {methods}." if methods else "", headers=Headers({"allow": methods}))
+
+
+class RequestTimeout(ClientError):
+    """The client took too long to send its request (RFC 9110 15.5.9)."""
+
+    status, code, title, flag = 408, "request-timeout", "Request timeout", "DT"
+
+
+class PayloadTooLarge(ClientError):
+    """The request body is over the limit (RFC 9110 15.5.14)."""
+
+    status, code, title, flag = 413, "payload-too-large", "Payload too large", "DPE"
+
+
+class TargetTooLong(ClientError):
+    """The request target is over the limit (RFC 9110 15.5.15)."""
+
+    status, code, title, flag = 414, "target-too-long", "Request target too long", "DPE"
+
+
+class ExpectationFailed(ClientError):
+    """`Expect` asks for something other than 100-continue (RFC 9110 15.5.18)."""
+
+    status, code, title, flag = 417, "expectation-failed", "Expectation failed", "DPE"
+
+
+class HeadersTooLarge(ClientError):
+    """The header section is over the limit (RFC 6585 section 5)."""
+
+    status, code, title, flag = 431, "headers-too-large", "Request header fields too large", "DPE"
+
+
+class UpstreamError(GatewayError):
+    """The chosen endpoint gave no usable answer.
+
+    `sent` says whether any byte of the request may have reached it: if not, any request is safe
+    to send again elsewhere; if so, only an idempotent one is (RFC 9110 9.2.2).
+    """
+
+    status, code, title = 502, "upstream-error", "Bad gateway"
+
+    def __init__(self, detail: str = "", *, sent: bool = True) -> None:
+        super().__init__(detail)
+        self.sent = sent
+
+
+class ConnectFailed(UpstreamError):
+    """No connection: refused, unresolvable, or its certificate is not trusted."""
+
+    code, title, flag = "upstream-connect-failed", "The service cannot be reached", "UF"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail, sent=False)
+
+
+class ConnectTimeout(UpstreamError):
+    """No connection within the connect timeout."""
+
+    status, code, title, flag = 504, "upstream-connect-timeout", "The service cannot be reached in time", "UF"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail, sent=False)
+
+
+class UpstreamReset(UpstreamError):
+    """The connection ended before the answer did."""
+
+    code, title, flag = "upstream-reset", "The service closed the connection", "UC"
+
+
+class UpstreamProtocolError(UpstreamError):
+    """The answer is not valid HTTP; nothing of it is passed on."""
+
+    code, title, flag = "upstream-protocol-error", "The service gave an invalid answer", "UPE"
+
+
+class UpstreamTimeout(UpstreamError):
+    """The answer did not come, or stopped coming, in time."""
+
+    status, code, title, flag = 504, "upstream-timeout", "The service did not answer in time", "UT"
+
+
+class NoHealthyEndpoint(GatewayError):
+    """The service has no endpoint that may be used now."""
+
+    status, code, title, flag = 503, "no-healthy-endpoint", "The service is unavailable", "UH"
+
+
+class DeadlineExceeded(GatewayError):
+    """The whole request took longer than its deadline, retries and queueing included."""
+
+    status, code, title, flag = 504, "deadline-exceeded", "The deadline passed", "DT"
+
+
+class InternalError(GatewayError):
+    """A defect of the gateway, or of a Handler in it."""
+
+
+class ClientDisconnected(Exception):
+    """The client has gone; nobody is left to answer. Not a `GatewayError`: there is no response."""
+
+
+class ConfigurationError(ValueError):
+    """The configuration contradicts itself: found while building, never while serving."""

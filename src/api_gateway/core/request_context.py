@@ -1,0 +1,97 @@
+"""RequestContext: what the gateway has found out about one request so far.
+
+Rule: one context a request, passed beside it through every Handler. Each fact has its own named
+and typed slot, written by one place and read by those further on (the access log reads most).
+There is no bag of anything-goes attributes: a misspelt fact is an error at once, not a `None`
+three files away.
+
+What it does not do: live longer than the request, or be shared between two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_NO_PARAMETERS: Mapping[str, str] = {}
+
+
+class RequestContext:
+    """Facts about one request, in the order in which they become known."""
+
+    __slots__ = (
+        "attempts",
+        "client_address",
+        "deadline",
+        "endpoint",
+        "error",
+        "flag",
+        "http_version",
+        "path_parameters",
+        "peer_address",
+        "request_id",
+        "route",
+        "scheme",
+        "service",
+        "started",
+        "trace_id",
+        "upstream_duration",
+        "upstream_host",
+    )
+
+    started: int
+    """When the gateway took the request: monotonic nanoseconds."""
+    peer_address: str
+    """Address of whoever is at the other end of the connection, without its port; empty in-process."""
+    client_address: str
+    """Address of the client as far as trusted proxies vouch for it; else the peer's."""
+    scheme: str
+    """`http` or `https`, as the client used it."""
+    http_version: str
+    """The client's version, `1.0` or `1.1`; empty in-process."""
+    request_id: str
+    """Identifies this request in every log; empty until assigned."""
+    trace_id: str
+    """The W3C trace this request belongs to: 32 hexadecimal digits; empty until assigned."""
+    deadline: int | None
+    """Monotonic nanoseconds after which nobody waits for the answer."""
+    route: str
+    """Name of the route that matched; empty if none did."""
+    path_parameters: Mapping[str, str]
+    """Decoded values of the route's `{name}` segments."""
+    service: str
+    """Name of the service that was asked; empty if none was."""
+    endpoint: str
+    """URL of the endpoint that was asked last."""
+    attempts: int
+    """How often an endpoint was asked."""
+    upstream_duration: int
+    """Nanoseconds spent waiting for response heads, over all attempts."""
+    upstream_host: str
+    """The `Host` to send to the service; empty for the endpoint's own authority."""
+    flag: str
+    """Who failed, in Envoy's letters (`UT`, `NR`, ...); `-` when nobody did."""
+    error: str
+    """What the gateway answered itself, as a sentence for the log; empty otherwise."""
+
+    def __init__(self, started: int = 0, peer_address: str = "", scheme: str = "http", http_version: str = "") -> None:
+        self.started = started
+        self.peer_address = peer_address
+        self.client_address = peer_address
+        self.scheme = scheme
+        self.http_version = http_version
+        self.request_id = ""
+        self.trace_id = ""
+        self.deadline = None
+        self.route = ""
+        self.path_parameters = _NO_PARAMETERS
+        self.service = ""
+        self.endpoint = ""
+        self.attempts = 0
+        self.upstream_duration = 0
+        self.upstream_host = ""
+        self.flag = "-"
+        self.error = ""
+
+    def __repr__(self) -> str:
+        known = ((name, getattr(self, name)) for name in self.__slots__)
+        return "RequestContext(" + ", ".join(f"{name}={value!r}" for name, value in known if value) + ")"

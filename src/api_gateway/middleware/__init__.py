@@ -1,0 +1,1 @@
+"""Whether and how: one policy a file, each a layer around a handler."""

@@ -1,0 +1,1 @@
+"""Which route: paths, predicates, and the rule by which the most specific wins."""

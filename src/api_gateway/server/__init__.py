@@ -1,0 +1,1 @@
+"""The gateway as a process: sockets, workers, admin pages, command line."""

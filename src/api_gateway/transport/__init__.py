@@ -1,0 +1,1 @@
+"""How a request reaches an endpoint: in this process, or over a socket."""

@@ -1,0 +1,76 @@
+"""Connection pool: idle keep-alive connections to one endpoint.
+
+Rule: last in, first out. The connection used last is the least likely to have been closed by the
+other side meanwhile, and the surplus of a burst stays at the bottom, ages, and is closed.
+Only connections that ended an exchange in perfect order come here; any doubt about where a
+message ends, and the connection is closed instead (see `connection.py`).
+
+Cost: O(1) a request. No lock: one event loop, and no `await` between look and take.
+
+What it does not do: limit how many connections are in use. That is a bulkhead's part.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from api_gateway.transport.http1.connection import Http1Connection
+
+MAX_IDLE = 256
+"""Idle connections kept for one endpoint; more are closed."""
+
+
+class ConnectionPool:
+    """The idle connections to one endpoint."""
+
+    __slots__ = ("_active", "_closed", "_idle")
+
+    def __init__(self) -> None:
+        self._idle: list[Http1Connection] = []
+        self._active: set[Http1Connection] = set()
+        self._closed = False
+
+    def take(self) -> Http1Connection | None:
+        """An idle connection, now the caller's; or None."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable:
+                self._active.add(connection)
+                return connection
+        return None
+
+    def adopt(self, connection: Http1Connection) -> None:
+        """A connection has been made for a request."""
+        self._active.add(connection)
+
+    def give_back(self, connection: Http1Connection) -> bool:
+        """Keep a connection for the next request; False if there is no room and it must close."""
+        self._active.discard(connection)
+        if self._closed or len(self._idle) >= MAX_IDLE:
+            return False
+        self._idle.append(connection)
+        return True
+
+    def forget(self, connection: Http1Connection) -> None:
+        """A connection is gone."""
+        self._active.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def close(self) -> None:
+        """Close every connection, in use or not."""
+        self._closed = True
+        for connection in (*self._idle, *self._active):
+            connection.abort()
+        self._idle.clear()
+
+    @property
+    def idle(self) -> int:
+        """How many connections wait for work."""
+        return len(self._idle)
+
+    @property
+    def active(self) -> int:
+        """How many connections are in use."""
+        return len(self._active)

@@ -1,0 +1,128 @@
+"""The http1 transport: a request over one of our own connections.
+
+Rule: an idle connection if there is one, else a new one. A kept connection may have been closed by
+the service at the very moment of sending; that one failure is repaired here by sending again,
+once, on a *new* connection, if nothing came back and repeating is safe: the method is idempotent
+and the body complete in memory (RFC 9112 section 9.3.1).
+
+TLS upstreams are verified against the system's authorities, name included.
+
+What it does not do: retry an endpoint that failed. That is a policy, in `middleware/`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Coroutine
+
+from api_gateway.core.errors import ConnectFailed, ConnectTimeout, UpstreamReset
+from api_gateway.core.headers import HeaderPairs
+from api_gateway.core.request import Request
+from api_gateway.core.request_context import RequestContext
+from api_gateway.core.response import Response
+from api_gateway.transport.forwarding import upstream_headers
+from api_gateway.transport.http1.connection import Http1Connection
+from api_gateway.transport.http1.pool import ConnectionPool
+from api_gateway.transport.http1.request_body import send_chunked, send_counted
+from api_gateway.transport.origin import Origin
+from api_gateway.transport.transport import Timeouts
+
+IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+"""Repeating one of these has the effect of doing it once (RFC 9110 section 9.2.2)."""
+
+_BODY_EXPECTED = frozenset({"POST", "PUT", "PATCH"})
+
+
+class Http1Transport:
+    """HTTP/1.1 with keep-alive, for any number of endpoints."""
+
+    def __init__(self, timeouts: Timeouts | None = None, *, tls: ssl.SSLContext | None = None) -> None:
+        """`tls` replaces the default context, for example to trust a private authority."""
+        self._timeouts = timeouts or Timeouts()
+        self._tls = tls
+        self._endpoints: dict[str, tuple[Origin, ConnectionPool]] = {}
+
+    async def send(self, url: str, request: Request, context: RequestContext) -> Response:
+        """See `Transport.send`."""
+        origin, pool = self._endpoint(url)
+        host = context.upstream_host or origin.authority
+        head, upload = _serialize(request, origin.base_path, host.encode("latin-1"))
+        head_only = request.method == "HEAD"
+        connection = pool.take()
+        if connection is not None:
+            try:
+                return await connection.exchange(head, upload, head_only)
+            except UpstreamReset:
+                if connection.answered or upload is not None or request.method not in IDEMPOTENT_METHODS:
+                    raise
+        connection = await self._connect(origin, pool)
+        return await connection.exchange(head, upload, head_only)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for _, pool in self._endpoints.values():
+            pool.close()
+
+    def pool(self, url: str) -> ConnectionPool:
+        """The connections to the endpoint `url`, to look at."""
+        return self._endpoint(url)[1]
+
+    def _endpoint(self, url: str) -> tuple[Origin, ConnectionPool]:
+        known = self._endpoints.get(url)
+        if known is None:
+            known = self._endpoints[url] = (Origin.parse(url), ConnectionPool())
+        return known
+
+    async def _connect(self, origin: Origin, pool: ConnectionPool) -> Http1Connection:
+        if origin.secure and self._tls is None:
+            self._tls = ssl.create_default_context()
+        try:
+            async with asyncio.timeout(self._timeouts.connect):
+                _, connection = await asyncio.get_running_loop().create_connection(
+                    lambda: Http1Connection(pool, self._timeouts),
+                    origin.host,
+                    origin.port,
+                    ssl=self._tls if origin.secure else None,
+                )
+        except TimeoutError:
+            raise ConnectTimeout(f"{origin.authority}: no connection in {self._timeouts.connect:g} s") from None
+        except ssl.SSLError as error:
+            raise ConnectFailed(f"{origin.authority}: TLS: {error}") from None
+        except socket.gaierror as error:
+            raise ConnectFailed(f"{origin.authority}: the name cannot be resolved: {error}") from None
+        except OSError as error:
+            raise ConnectFailed(f"{origin.authority}: {error}") from None
+        pool.adopt(connection)
+        return connection
+
+
+Upload = Callable[[Http1Connection], Coroutine[None, None, None]]
+
+
+def _serialize(request: Request, base_path: str, host: bytes) -> tuple[bytes, Upload | None]:
+    """The bytes to send at once, and how to send the rest, if the body streams."""
+    headers = upstream_headers(request, host)
+    body = request.body
+    if isinstance(body, bytes):
+        if body or request.method in _BODY_EXPECTED:
+            headers.append((b"content-length", b"%d" % len(body)))
+        return _head(request, base_path, headers) + body, None
+    length = request.header("content-length")
+    if length is None:
+        headers.append((b"transfer-encoding", b"chunked"))
+        return _head(request, base_path, headers), lambda sink: send_chunked(body, sink)
+    size = int(length)
+    headers.append((b"content-length", b"%d" % size))
+    return _head(request, base_path, headers), lambda sink: send_counted(body, size, sink)
+
+
+def _head(request: Request, base_path: str, headers: HeaderPairs) -> bytes:
+    line = f"{request.method} {base_path}{request.target} HTTP/1.1\r\n".encode("ascii")
+    head = line + b"".join([name + b": " + value + b"\r\n" for name, value in headers]) + b"\r\n"
+    # The last gate against header injection: as many line ends as lines, whoever set the values.
+    lines = len(headers) + 2
+    if head.count(b"\n") != lines or head.count(b"\r") != lines:
+        raise ValueError("a header or the request line holds a line break")
+    return head

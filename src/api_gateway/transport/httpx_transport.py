@@ -1,0 +1,129 @@
+"""The httpx transport: the same seam by httpx2, on one screen.
+
+For upstreams that speak HTTP/2, and for reading side by side with `http1/`: everything a data plane
+must care about is here in somebody else's hands, at roughly a tenth of the throughput.
+
+It works at httpx2's *transport* level, below its client, because the client keeps cookies (one
+user's would go out with the next user's request), adds headers, follows redirects and decodes
+bodies. Raw bytes go through; the path goes out exactly as it was matched (`target`), because
+httpx2 would normalise it once more.
+
+What it does not do: limit the whole time of a dripping response head of an upload; httpx2's read
+timeout counts from byte to byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+
+import httpx2 as httpx
+
+from api_gateway.core.errors import (
+    ConnectFailed,
+    ConnectTimeout,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamReset,
+    UpstreamTimeout,
+)
+from api_gateway.core.request import Request
+from api_gateway.core.request_context import RequestContext
+from api_gateway.core.response import Response
+from api_gateway.transport.forwarding import downstream_headers, upstream_headers
+from api_gateway.transport.origin import Origin
+from api_gateway.transport.transport import Timeouts
+
+
+class HttpxTransport:
+    """HTTP/1.1, or HTTP/2 where the service offers it over TLS."""
+
+    def __init__(self, timeouts: Timeouts | None = None, *, tls: ssl.SSLContext | None = None) -> None:
+        """`tls` replaces the default context, which verifies against the system's authorities."""
+        self._timeouts = timeouts or Timeouts()
+        self._pool = httpx.AsyncHTTPTransport(http2=True, verify=tls or ssl.create_default_context())
+
+    async def send(self, url: str, request: Request, context: RequestContext) -> Response:
+        """See `Transport.send`."""
+        complete = isinstance(request.body, bytes)
+        try:
+            async with asyncio.timeout(self._timeouts.connect + self._timeouts.request if complete else None):
+                answer = await self._pool.handle_async_request(self._outgoing(url, request, context))
+        except TimeoutError:
+            raise UpstreamTimeout("no answer in time") from None
+        except httpx.TransportError as error:
+            raise _translated(error) from None
+        if not 200 <= answer.status_code <= 599:
+            await answer.aclose()
+            raise UpstreamProtocolError(f"status {answer.status_code} is outside 200 to 599")
+        headers = downstream_headers([(name.lower(), value) for name, value in answer.headers.raw])
+        return Response(answer.status_code, headers, _Body(answer))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._pool.aclose()
+
+    def _outgoing(self, url: str, request: Request, context: RequestContext) -> httpx.Request:
+        origin = Origin.parse(url)
+        headers = upstream_headers(request, (context.upstream_host or origin.authority).encode("latin-1"))
+        body = request.body
+        if isinstance(body, bytes):
+            if body:
+                headers.append((b"content-length", b"%d" % len(body)))
+        else:
+            length = request.header("content-length")
+            headers.append((b"content-length", length.encode()) if length else (b"transfer-encoding", b"chunked"))
+        timeouts = self._timeouts
+        return httpx.Request(
+            request.method,
+            url,
+            headers=headers,
+            content=body,
+            extensions={
+                "target": f"{origin.base_path}{request.target}".encode("ascii"),
+                "timeout": {
+                    "connect": timeouts.connect,
+                    "pool": timeouts.connect,
+                    "read": timeouts.request,
+                    "write": timeouts.idle,
+                },
+            },
+        )
+
+
+class _Body:
+    """The undecoded body of an httpx2 response."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        assert isinstance(answer.stream, httpx.AsyncByteStream)
+        self._answer = answer
+        self._chunks: AsyncIterator[bytes] = aiter(answer.stream)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._chunks)
+        except httpx.TransportError as error:
+            raise _translated(error) from None
+
+    async def aclose(self) -> None:
+        await self._answer.aclose()
+
+
+def _translated(error: httpx.TransportError) -> UpstreamError:
+    detail = f"{type(error).__name__}: {error}"
+    match error:
+        case httpx.ConnectTimeout() | httpx.PoolTimeout():
+            return ConnectTimeout(detail)
+        case httpx.TimeoutException():
+            return UpstreamTimeout(detail)
+        case httpx.ConnectError():
+            return ConnectFailed(detail)
+        case httpx.NetworkError():
+            return UpstreamReset(detail)
+        case httpx.RemoteProtocolError() if "disconnected" in str(error):
+            return UpstreamReset(detail)
+    return UpstreamProtocolError(detail)
