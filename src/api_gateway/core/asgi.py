@@ -30,7 +30,7 @@ from api_gateway.core.clock import Clock
 from api_gateway.core.errors import ClientDisconnected, RequestTimeout
 from api_gateway.core.headers import HeaderPairs, Headers
 from api_gateway.core.middleware import Handler
-from api_gateway.core.request import Body, Request
+from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
 
@@ -51,7 +51,15 @@ class ClientConnection(Protocol):
     """What a server can tell of, and do to, the client's connection beyond ASGI."""
 
     def on_disconnect(self, callback: Callable[[], object]) -> None:
-        """Call `callback` if the connection ends before the current response does."""
+        """Call `callback` if the connection ends before the current response does.
+
+        Raises:
+            ClientDisconnected: it has ended already.
+        """
+        ...
+
+    def send_whole(self, status: int, headers: HeaderPairs, body: bytes) -> bool:
+        """Send a complete response in one write; False if the connection cannot take it now."""
         ...
 
     def linger(self) -> None:
@@ -77,91 +85,87 @@ class AsgiApplication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
-        if scope["type"] == "http":
-            await self._serve(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
-        else:
-            await send({"type": "websocket.close", "code": 1003})
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body: Body = _RequestBody(receive) if _announces_body(scope["headers"]) else b""
-        connection: ClientConnection | None = scope.get("extensions", {}).get(CONNECTION_EXTENSION)
+        if scope["type"] != "http":
+            await self._serve_other(scope, receive, send)
+            return
+        upload = _RequestBody(receive) if _announces_body(scope["headers"]) else None
         task = asyncio.current_task()
         assert task is not None, "an ASGI application runs in a task"
+        connection: ClientConnection | None = scope.get("extensions", {}).get(CONNECTION_EXTENSION)
+        plain = None
         if connection is None:
-            await self._serve_watching(scope, body, receive, send, task)
-            return
-        connection.on_disconnect(task.cancel)
+            connection = plain = _PlainConnection(receive, upload)
         try:
-            await self._answer(scope, body, send, connection)
+            connection.on_disconnect(task.cancel)
+            response = await self._handler(_request(scope, upload), self._context(scope))
+            try:
+                await self._send(response, scope["method"], upload, connection, send)
+            finally:
+                if response.held:
+                    await response.close()
         except (ClientDisconnected, asyncio.CancelledError):
             connection.abort()  # the client has gone, or the server's drain time is over
         except Exception as error:
             _log.warning("response cut short: %s", error)
             connection.abort()
-
-    async def _serve_watching(
-        self, scope: Scope, body: Body, receive: Receive, send: Send, task: asyncio.Task[None]
-    ) -> None:
-        # Only one reader may call receive(); while an upload runs, its reader sees the disconnect.
-        watch = _DisconnectWatch(receive, task) if body == b"" else None
-        try:
-            await self._answer(scope, body, send, None)
-        except ClientDisconnected:
-            pass
-        except asyncio.CancelledError:
-            if watch is None or not watch.disconnected:
-                raise
         finally:
-            if watch is not None:
-                watch.stop()
+            if plain is not None:
+                plain.stop_watching()
 
-    async def _answer(self, scope: Scope, body: Body, send: Send, connection: ClientConnection | None) -> None:
+    async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await send({"type": "websocket.close", "code": 1003})
+            return
+        await receive()
+        async with self._resources:
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _context(self, scope: Scope) -> RequestContext:
         client = scope["client"]
-        context = RequestContext(
+        return RequestContext(
             self._clock.monotonic(), client[0] if client else "", scope["scheme"], scope["http_version"]
         )
-        request = Request.from_parts(
-            scope["method"],
-            scope["raw_path"].decode("latin-1"),
-            scope["query_string"].decode("latin-1"),
-            Headers.from_pairs(scope["headers"]),
-            body,
-        )
-        response = await self._handler(request, context)
-        try:
-            unfinished = isinstance(body, _RequestBody) and not body.ended
-            await send(self._start(response, scope["method"], unfinished))
-            if unfinished and connection is not None:
-                connection.linger()
-            await _send_body(response, send)
-        finally:
-            await response.close()
 
-    def _start(self, response: Response, method: str, closing: bool) -> Message:
-        status, body = response.status, response.body
-        if not 200 <= status <= 599:
-            raise ValueError(f"a handler answered with status {status}")
-        bodiless = status in (204, 304)
-        dated = False
-        headers: HeaderPairs = []
-        for pair in response.headers.pairs:
-            name = pair[0]
-            if name == b"content-length":
-                # For a 304 the server would wait for those bytes; for a complete body we know better.
-                if bodiless or (method != "HEAD" and isinstance(body, bytes)):
-                    continue
-            elif name == b"date":
-                dated = True
-            headers.append(pair)
-        if isinstance(body, bytes) and not bodiless and method != "HEAD":
-            headers.append((b"content-length", b"%d" % len(body)))
-        if not dated:
-            headers.append((b"date", self._now()))
+    async def _send(
+        self, response: Response, method: str, upload: _RequestBody | None, connection: ClientConnection, send: Send
+    ) -> None:
+        body = response.body
+        headers = self._final_headers(response, method == "HEAD")
+        closing = upload is not None and not upload.ended
+        if isinstance(body, bytes) and not closing and connection.send_whole(response.status, headers, body):
+            response.bytes_sent = len(body)
+            response.complete = True
+            return
         if closing:
             headers.append((b"connection", b"close"))
-        return {"type": "http.response.start", "status": status, "headers": headers}
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        if closing:
+            connection.linger()
+        async for chunk in response.stream():
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    def _final_headers(self, response: Response, head_only: bool) -> HeaderPairs:
+        """The headers with `Date`, and a `Content-Length` that is true or absent."""
+        status, body, pairs = response.status, response.body, response.headers.pairs
+        if not 200 <= status <= 599:
+            raise ValueError(f"a handler answered with status {status}")
+        names = [pair[0] for pair in pairs]
+        if status in (204, 304):
+            headers = [pair for pair in pairs if pair[0] != b"content-length"]
+        elif isinstance(body, bytes) and not head_only:
+            length = (b"content-length", b"%d" % len(body))
+            if length in pairs and names.count(b"content-length") == 1:
+                headers = [*pairs]
+            else:
+                headers = [*(pair for pair in pairs if pair[0] != b"content-length"), length]
+        else:
+            headers = [*pairs]
+        if b"date" not in names:
+            headers.append((b"date", self._now()))
+        return headers
 
     def _now(self) -> bytes:
         second = int(self._clock.wall())
@@ -169,24 +173,15 @@ class AsgiApplication:
             self._date_second, self._date = second, formatdate(second, usegmt=True).encode()
         return self._date
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        await receive()
-        async with self._resources:
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-        await send({"type": "lifespan.shutdown.complete"})
 
-
-async def _send_body(response: Response, send: Send) -> None:
-    body = response.body
-    if isinstance(body, bytes):
-        await send({"type": "http.response.body", "body": body})
-        response.bytes_sent = len(body)
-        response.complete = True
-        return
-    async for chunk in response.stream():
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+def _request(scope: Scope, upload: _RequestBody | None) -> Request:
+    return Request.from_parts(
+        scope["method"],
+        scope["raw_path"].decode("latin-1"),
+        scope["query_string"].decode("latin-1"),
+        Headers.from_pairs(scope["headers"]),
+        b"" if upload is None else upload,
+    )
 
 
 def _announces_body(headers: HeaderPairs) -> bool:
@@ -200,11 +195,12 @@ def _announces_body(headers: HeaderPairs) -> bool:
 class _RequestBody:
     """The upload as the server hands it on, chunk by chunk."""
 
-    __slots__ = ("_receive", "ended")
+    __slots__ = ("_receive", "disconnected", "ended")
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self.ended = False
+        self.disconnected = False
 
     def __aiter__(self) -> _RequestBody:
         return self
@@ -217,6 +213,7 @@ class _RequestBody:
             except TimeoutError:
                 raise RequestTimeout(f"The request body paused for more than {BODY_IDLE_TIMEOUT:g} s.") from None
             if message["type"] == "http.disconnect":
+                self.disconnected = True
                 raise ClientDisconnected("the client left while sending its body")
             self.ended = not message.get("more_body", False)
             chunk: bytes = message.get("body", b"")
@@ -225,21 +222,37 @@ class _RequestBody:
         raise StopAsyncIteration
 
 
-class _DisconnectWatch:
-    """Cancels a task when the server says that the client has gone."""
+class _PlainConnection:
+    """The client's connection on a server that offers no more than ASGI."""
 
-    __slots__ = ("_task", "_watcher", "disconnected")
+    __slots__ = ("_disconnected", "_receive", "_upload", "_watcher")
 
-    def __init__(self, receive: Receive, task: asyncio.Task[None]) -> None:
-        self._task = task
-        self.disconnected = False
-        self._watcher = asyncio.create_task(self._watch(receive))
+    def __init__(self, receive: Receive, upload: _RequestBody | None) -> None:
+        self._receive = receive
+        self._upload = upload
+        self._disconnected = False
+        self._watcher: asyncio.Task[None] | None = None
 
-    async def _watch(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
+    def on_disconnect(self, callback: Callable[[], object]) -> None:
+        if self._upload is None:  # else its reader, the only one allowed, sees the disconnect
+            self._watcher = asyncio.create_task(self._watch(callback))
+
+    async def _watch(self, callback: Callable[[], object]) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
             pass
-        self.disconnected = True
-        self._task.cancel()
+        self._disconnected = True
+        callback()
 
-    def stop(self) -> None:
-        self._watcher.cancel()
+    def stop_watching(self) -> None:
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    def send_whole(self, status: int, headers: HeaderPairs, body: bytes) -> bool:
+        return False
+
+    def linger(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        if not self._disconnected and not (self._upload is not None and self._upload.disconnected):
+            raise ConnectionAbortedError("the response was cut short")  # servers close the connection then

@@ -28,8 +28,9 @@ from api_gateway.core.errors import BadRequest
 _CLEAN = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9\-._~!$&'()*+,=:@]++)*+/?")
 _ILLEGAL = re.compile(r"[^\x21-\x7e]|[\\#?]")
 _ESCAPE = re.compile(r"%(.{0,2})")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _HEX_PAIR = re.compile(r"[0-9A-Fa-f]{2}")
-_NEEDS_ESCAPE = re.compile(r'["<>^`{|}]')
+_NEEDS_ESCAPE = re.compile(r'["<>\[\]^`{|}]')
 _ANOTHER_READERS_SEPARATOR = re.compile(r"[/\\;]")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
@@ -62,6 +63,8 @@ def _canonical_segment(segment: str) -> str:
         decoded = decode_segment(segment)
     except UnicodeDecodeError:
         raise BadRequest("The path holds escapes that are not UTF-8.") from None
+    if _CONTROL.search(decoded):
+        raise BadRequest("The path holds an escaped control character.")
     pieces = _ANOTHER_READERS_SEPARATOR.split(decoded)
     if len(pieces) > 1 and not {".", ".."}.isdisjoint(pieces):
         raise BadRequest("The path hides a dot segment behind an escaped slash, a backslash or a parameter.")
@@ -73,8 +76,6 @@ def _canonical_escape(match: re.Match[str]) -> str:
     if not _HEX_PAIR.fullmatch(digits):
         raise BadRequest("The path holds '%' without two hexadecimal digits behind it.")
     character = chr(int(digits, 16))
-    if character < " " or character == "\x7f":
-        raise BadRequest("The path holds an escaped control character.")
     return character if character in _UNRESERVED else f"%{digits.upper()}"
 
 

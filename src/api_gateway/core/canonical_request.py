@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable
+from functools import lru_cache
 
 from api_gateway.core.canonical_path import canonical_path
 from api_gateway.core.errors import BadRequest, ExpectationFailed, MethodNotAllowed
@@ -47,10 +48,12 @@ HOP_BY_HOP = frozenset(
 
 FORWARDABLE_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
-_NOT_PLAIN = HOP_BY_HOP | {b"host", b"expect"}
-# Naming one of these in Connection must not remove it: the message would change its meaning.
-_NEVER_NAMED = frozenset({b"host", b"content-length"})
+_SPECIAL = HOP_BY_HOP | {b"expect"}
+# Naming one of these in Connection must not remove it: the message would change its meaning, or
+# lose what the gateway's own request id layer, which stands further out, has just written.
+_NEVER_NAMED = frozenset({b"host", b"content-length", b"x-request-id", b"traceparent"})
 _HOST = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_LONGEST_HOST = 253 + len(":65535")  # of a DNS name (RFC 1035 2.3.4); also bounds the cache below
 _QUERY = re.compile(r"[\x21-\x22\x24-\x7e]*")
 
 
@@ -62,18 +65,13 @@ def canonical_request(request: Request, context: RequestContext, call_next: Hand
     """
     if request.method in ("TRACE", "CONNECT"):
         raise MethodNotAllowed(list(FORWARDABLE_METHODS))
-    if not _QUERY.fullmatch(request.query):
+    if request.query and not _QUERY.fullmatch(request.query):
         raise BadRequest("The query holds a character that must be percent-encoded.")
-    return call_next(
-        Request.from_parts(
-            request.method,
-            canonical_path(request.path),
-            request.query,
-            _end_to_end_headers(request.headers.pairs, context.http_version),
-            request.body,
-        ),
-        context,
-    )
+    path = canonical_path(request.path)
+    headers = _end_to_end_headers(request.headers, context.http_version)
+    if path is not request.path or headers is not request.headers:
+        request = Request.from_parts(request.method, path, request.query, headers, request.body)
+    return call_next(request, context)
 
 
 def without_hop_by_hop(pairs: HeaderPairs) -> HeaderPairs:
@@ -83,29 +81,26 @@ def without_hop_by_hop(pairs: HeaderPairs) -> HeaderPairs:
     return [pair for pair in pairs if pair[0] not in HOP_BY_HOP and pair[0] not in named]
 
 
-def _end_to_end_headers(pairs: HeaderPairs, http_version: str) -> Headers:
-    kept: HeaderPairs = []
-    hosts: list[bytes] = []
-    connection: list[bytes] = []
-    for pair in pairs:
-        name = pair[0]
-        if name not in _NOT_PLAIN:
-            if b"_" not in name:
-                kept.append(pair)
-        elif name == b"host":
-            hosts.append(pair[1])
-            kept.append(pair)
-        elif name == b"connection":
-            connection.append(pair[1])
-        elif name == b"transfer-encoding":
-            _check_transfer_coding(pair[1], http_version)
-        elif name == b"expect" and pair[1].lower() != b"100-continue":
+def _end_to_end_headers(headers: Headers, http_version: str) -> Headers:
+    pairs = headers.pairs
+    names = [pair[0] for pair in pairs]
+    special = _SPECIAL.intersection(names)
+    if special or b"_" in b"".join(names):
+        pairs = _checked_and_stripped(pairs, special, http_version)
+    _check_host([value for name, value in pairs if name == b"host"], http_version)
+    return headers if pairs is headers.pairs else Headers.from_pairs(pairs)
+
+
+def _checked_and_stripped(pairs: HeaderPairs, special: frozenset[bytes], http_version: str) -> HeaderPairs:
+    for name, value in pairs:
+        if name == b"transfer-encoding":
+            _check_transfer_coding(value, http_version)
+        elif name == b"expect" and value.lower() != b"100-continue":
             raise ExpectationFailed("The only expectation understood is 100-continue.")
-    _check_host(hosts, http_version)
-    if connection:
-        named = _named_by_connection(connection)
-        kept = [pair for pair in kept if pair[0] not in named]
-    return Headers.from_pairs(kept)
+    dropped = special
+    if b"connection" in special:
+        dropped |= _named_by_connection([value for name, value in pairs if name == b"connection"])
+    return [pair for pair in pairs if pair[0] not in dropped and b"_" not in pair[0]]
 
 
 def _named_by_connection(values: list[bytes]) -> frozenset[bytes]:
@@ -119,8 +114,14 @@ def _check_host(hosts: list[bytes], http_version: str) -> None:
     if not hosts:
         if http_version == "1.1":
             raise BadRequest("The Host header is missing.")
-    elif not _HOST.fullmatch(hosts[0]):
+    elif len(hosts[0]) > _LONGEST_HOST or not _is_host(hosts[0]):
         raise BadRequest("The Host header is not a valid host name with an optional port.")
+
+
+@lru_cache(maxsize=1024)
+def _is_host(value: bytes) -> bool:
+    # Cached: few names come, each of them with every request.
+    return _HOST.fullmatch(value) is not None
 
 
 def _check_transfer_coding(value: bytes, http_version: str) -> None:

@@ -177,7 +177,9 @@ class DeadlineExceeded(GatewayError):
 
 
 class InternalError(GatewayError):
-    """A defect of the gateway, or of a Handler in it."""
+    """A defect of the gateway, or of a Handler in it. Envoy has no letters for that; `IE` is ours."""
+
+    flag = "IE"
 
 
 class ClientDisconnected(Exception):

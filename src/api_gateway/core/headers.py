@@ -42,7 +42,8 @@ class Headers:
         """Build from a mapping or from pairs.
 
         Raises:
-            ValueError: a name is not a token, or a value holds a control character.
+            ValueError: a name is not a token, or a value holds a control character or one that
+                latin-1 lacks.
         """
         if isinstance(fields, Headers):
             self.pairs = fields.pairs
@@ -114,7 +115,7 @@ class Headers:
 
 def _checked(name: str | bytes, value: str | bytes) -> tuple[bytes, bytes]:
     raw_name = name.lower() if isinstance(name, bytes) else name.lower().encode("latin-1", "replace")
-    raw_value = value if isinstance(value, bytes) else value.encode("latin-1", "replace")
+    raw_value = value if isinstance(value, bytes) else value.encode("latin-1")
     if not _NAME.fullmatch(raw_name):
         raise ValueError(f"not a header name: {name!r}")
     if _FORBIDDEN_IN_VALUE.search(raw_value):

@@ -81,12 +81,23 @@ class Response:
         else:
             self._callbacks.append(callback)
 
+    @property
+    def held(self) -> bool:
+        """Whether anything waits for this response to be closed."""
+        return not self._closed and (self._callbacks is not None or not isinstance(self.body, bytes))
+
     async def stream(self) -> AsyncIterator[bytes]:
-        """The body, chunk by chunk; closes the response at the end, or when iteration fails or stops."""
+        """The body, chunk by chunk; closes the response at the end, or when iteration fails or stops.
+
+        Raises:
+            RuntimeError: the body is a stream, and was read or discarded before.
+        """
+        if self._closed and not isinstance(self.body, bytes):
+            raise RuntimeError("this response was streamed or discarded before: its body is gone")
         try:
             if isinstance(self.body, bytes):
                 if self.body:
-                    self.bytes_sent += len(self.body)
+                    self.bytes_sent = len(self.body)
                     yield self.body
             else:
                 self._stream = aiter(self.body)
@@ -117,9 +128,19 @@ class Response:
                     await close_body()
         finally:
             callbacks, self._callbacks = self._callbacks, None
-            for callback in reversed(callbacks or ()):
-                callback()
+            if callbacks:
+                _call_all(callbacks)
 
     def __repr__(self) -> str:
         size = f"{len(self.body)} bytes" if isinstance(self.body, bytes) else "streamed"
         return f"<Response {self.status} {size}>"
+
+
+def _call_all(callbacks: list[CloseCallback]) -> None:
+    """Last added first; one that raises does not keep the others from being called."""
+    try:
+        while callbacks:
+            callbacks.pop()()
+    finally:
+        if callbacks:
+            _call_all(callbacks)

@@ -1,8 +1,9 @@
 """Body limit: no upload larger than this.
 
-Rule: a `Content-Length` over the limit is refused before a byte of the body is read; a body of
-unknown length is counted as it streams and refused at the first byte too many, which also ends
-the half-sent request to the service. Nothing is buffered.
+Rule: a `Content-Length` over the limit is refused before a byte of the body is read. Every body is
+counted as it streams as well, since not every server holds a client to the length it announced,
+and is refused at the first byte too many, which also ends the half-sent request to the service.
+Nothing is buffered.
 
 What it does not do: limit responses, or decompressed size.
 """
@@ -16,6 +17,8 @@ from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+
+_MOST_DIGITS = 19  # of a 63-bit length; int() itself refuses thousands of digits
 
 
 class BodyLimitMiddleware:
@@ -34,13 +37,12 @@ class BodyLimitMiddleware:
                 raise self._refusal()
             return call_next(request, context)
         length = request.header("content-length")
-        if length is None:
-            return call_next(request.with_body(self._counted(body)), context)
-        if not length.isdecimal():
-            raise BadRequest("Content-Length is not a number.")
-        if int(length) > self._limit:
-            raise self._refusal()
-        return call_next(request, context)
+        if length is not None:
+            if not length.isdecimal():
+                raise BadRequest("Content-Length is not a number.")
+            if len(length) > _MOST_DIGITS or int(length) > self._limit:
+                raise self._refusal()
+        return call_next(request.with_body(self._counted(body)), context)
 
     async def _counted(self, body: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
         left = self._limit

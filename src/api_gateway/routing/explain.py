@@ -84,6 +84,6 @@ def _path_reason(route: Route, path: str) -> str | None:
 def _host_reason(route: Route, request: Request) -> str | None:
     host = host_name(request)
     for pattern in route.hosts:
-        if host == pattern or (pattern.startswith("*.") and host.endswith(pattern[1:]) and host != pattern[2:]):
+        if host == pattern or (pattern.startswith("*.") and host.endswith(pattern[1:])):
             return None
     return f"host {host!r} is not {' or '.join(route.hosts)}" if route.hosts else None

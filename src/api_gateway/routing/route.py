@@ -96,7 +96,7 @@ class Route:
         assign = object.__setattr__  # frozen: the derived fields are set once, here
         assign(self, "name", self.name or self.path)
         assign(self, "methods", tuple(method.upper() for method in self.methods))
-        assign(self, "hosts", tuple(_checked_host(host, self.path) for host in self.hosts))
+        assign(self, "hosts", tuple(dict.fromkeys(_checked_host(host, self.path) for host in self.hosts)))
         assign(self, "pattern", Pattern.parse(self.path))
         assign(
             self,
@@ -140,18 +140,21 @@ class Route:
 
     def forwarded_path(self, path: str) -> str:
         """The path as the service gets it, from the canonical path that matched."""
-        if not self.strip_prefix and self.rewrite is None:
+        before_tail = len(self.pattern.segments)
+        if self.strip_prefix:
+            return "/" + "".join(path.split("/", before_tail + 1)[before_tail + 1 :])
+        if self.rewrite is None:
             return path
         segments = path.split("/")[1:]
-        tail = segments[len(self.pattern.segments) :]
-        if self.rewrite is None:
-            return "/" + "/".join(tail)
+        tail = segments[before_tail:]
         values = [
             segment for segment, known in zip(segments, self.pattern.segments, strict=False) if known is None
         ]  # still percent-encoded: what was data stays data
         parameters = dict(zip(self.pattern.parameters, values, strict=True))
         rewritten = _PARAMETER.sub(lambda match: parameters[match.group(1)], self.rewrite)
-        return rewritten[:-1] + "/".join(tail) if rewritten.endswith("/*") else rewritten
+        if not self.rewrite.endswith("/*"):
+            return rewritten
+        return "/".join([rewritten[:-2], *tail]) or "/"
 
 
 def _predicate(value: str | ValuePredicate) -> ValuePredicate:

@@ -17,13 +17,13 @@ from api_gateway.core.request import Request
 VIA = (b"via", b"1.1 api-gateway")
 """The gateway's entry in `Via`; a pseudonym, so that no internal name leaks."""
 
-# The server said hop-by-hop or nothing; content-length is written from the body we really send.
-_REWRITTEN = frozenset({b"host", b"content-length"})
+REWRITTEN = frozenset({b"host", b"content-length", b"transfer-encoding"})
+"""Request fields that are not copied but written anew."""
 
 
 def upstream_headers(request: Request, host: bytes) -> HeaderPairs:
     """The header fields for the service: `Host` first, framing left to the transport."""
-    return [(b"host", host), *(pair for pair in request.headers.pairs if pair[0] not in _REWRITTEN), VIA]
+    return [(b"host", host), *[pair for pair in request.headers.pairs if pair[0] not in REWRITTEN], VIA]
 
 
 def downstream_headers(pairs: HeaderPairs) -> Headers:

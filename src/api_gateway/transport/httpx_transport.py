@@ -8,8 +8,13 @@ user's would go out with the next user's request), adds headers, follows redirec
 bodies. Raw bytes go through; the path goes out exactly as it was matched (`target`), because
 httpx2 would normalise it once more.
 
-What it does not do: limit the whole time of a dripping response head of an upload; httpx2's read
-timeout counts from byte to byte.
+Two pools, because httpx2 2.16 parses bytes beyond the end of an HTTP/1.1 answer as the answer to the
+next request on that connection. HTTP/1.1 connections are therefore used once. A service that has
+shown HTTP/2, where every byte names its request, gets the pool that keeps connections and speaks
+nothing else.
+
+What it does not do: keep HTTP/1.1 connections (`http1` does), or limit the whole time of a dripping
+response head of an upload; httpx2's read timeout counts from byte to byte.
 """
 
 from __future__ import annotations
@@ -42,18 +47,29 @@ class HttpxTransport:
     def __init__(self, timeouts: Timeouts | None = None, *, tls: ssl.SSLContext | None = None) -> None:
         """`tls` replaces the default context, which verifies against the system's authorities."""
         self._timeouts = timeouts or Timeouts()
-        self._pool = httpx.AsyncHTTPTransport(http2=True, verify=tls or ssl.create_default_context())
+        verify = tls or ssl.create_default_context()
+        once = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+        self._single_use = httpx.AsyncHTTPTransport(http2=True, verify=verify, limits=once)
+        keep = httpx.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=30.0)
+        self._http2 = httpx.AsyncHTTPTransport(http1=False, http2=True, verify=verify, limits=keep)
+        self._speaks_http2: set[str] = set()
 
     async def send(self, url: str, request: Request, context: RequestContext) -> Response:
         """See `Transport.send`."""
         complete = isinstance(request.body, bytes)
+        pool = self._http2 if url in self._speaks_http2 else self._single_use
+        outgoing = self._outgoing(url, request, context)
         try:
             async with asyncio.timeout(self._timeouts.connect + self._timeouts.request if complete else None):
-                answer = await self._pool.handle_async_request(self._outgoing(url, request, context))
+                answer = await pool.handle_async_request(outgoing)
         except TimeoutError:
             raise UpstreamTimeout("no answer in time") from None
         except httpx.TransportError as error:
+            self._speaks_http2.discard(url)  # it may have been replaced by a service that does not
             raise _translated(error) from None
+        if answer.http_version == "HTTP/2":
+            self._speaks_http2.add(url)
+        outgoing.extensions["timeout"]["read"] = self._timeouts.idle  # the head is here: now the body's pauses count
         if not 200 <= answer.status_code <= 599:
             await answer.aclose()
             raise UpstreamProtocolError(f"status {answer.status_code} is outside 200 to 599")
@@ -62,7 +78,8 @@ class HttpxTransport:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._pool.aclose()
+        await self._single_use.aclose()
+        await self._http2.aclose()
 
     def _outgoing(self, url: str, request: Request, context: RequestContext) -> httpx.Request:
         origin = Origin.parse(url)

@@ -15,6 +15,7 @@ Source: the ASGI specification 3.0, part HTTP.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
@@ -22,7 +23,7 @@ from urllib.parse import unquote
 
 from api_gateway.core.asgi import Message, Receive, Scope, Send
 from api_gateway.core.canonical_request import without_hop_by_hop
-from api_gateway.core.errors import ConnectFailed, UpstreamReset
+from api_gateway.core.errors import ConnectFailed, UpstreamProtocolError, UpstreamReset
 from api_gateway.core.headers import Headers
 from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
@@ -31,6 +32,8 @@ from api_gateway.core.response import Response
 
 AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 """An ASGI 3 application."""
+
+_log = logging.getLogger("api_gateway.errors")
 
 
 class InProcessTransport:
@@ -62,6 +65,7 @@ class AsgiService:
 
         Raises:
             UpstreamReset: it ended without answering.
+            UpstreamProtocolError: its answer has no valid status, or headers that HTTP forbids.
         """
         call = _AsgiCall(request)
         task = asyncio.create_task(call.run(self._app, _scope(request, context)))
@@ -89,13 +93,17 @@ class _AsgiCall:
         self._taken = asyncio.Event()
         self._over = False
         self._failure: Exception | None = None
+        self._refusal: Exception | None = None
         self._ended = False
+        self._abandoned = False
 
     async def run(self, app: AsgiApp, scope: Scope) -> None:
         try:
             await app(scope, self._receive, self._send)
         except Exception as error:
             self._failure = error
+            if self._ended and not self._abandoned:
+                _log.error("an application failed after its answer", exc_info=error)
         finally:
             self._over = True
             self._arrived.set()
@@ -109,16 +117,25 @@ class _AsgiCall:
         except StopAsyncIteration:
             self._upload_ended = True
             chunk = b""
+        except Exception as error:
+            self._refusal = error  # of ours, such as a body over its limit: not the application's to answer
+            raise
         return {"type": "http.request", "body": chunk, "more_body": not self._upload_ended}
 
     async def _send(self, message: Message) -> None:
+        if self._abandoned:
+            raise OSError("the client has gone")
+        if self._ended:
+            raise RuntimeError("an application sent more after the end of its answer")
         self._taken.clear()
         self._messages.append(message)
         self._arrived.set()
         await self._taken.wait()
 
     async def _next_message(self) -> Message:
-        while not self._messages:
+        while not self._messages or self._refusal is not None:
+            if self._refusal is not None:
+                raise self._refusal
             if self._over:
                 raise UpstreamReset(f"the application ended too early: {self._failure!r}")
             self._arrived.clear()
@@ -128,8 +145,14 @@ class _AsgiCall:
 
     async def head(self) -> Response:
         message = await self._next_message()
-        pairs = [(bytes(name).lower(), bytes(value)) for name, value in message.get("headers", ())]
-        return Response(message["status"], Headers.from_pairs(without_hop_by_hop(pairs)), self)
+        status = message.get("status", 0)
+        if not 200 <= status <= 599:
+            raise UpstreamProtocolError(f"the application began with {message['type']}, status {status}")
+        try:
+            headers = Headers(message.get("headers", ()))
+        except ValueError as error:
+            raise UpstreamProtocolError(f"the application's headers: {error}") from None
+        return Response(status, Headers.from_pairs(without_hop_by_hop(headers.pairs)), self)
 
     def __aiter__(self) -> _AsgiCall:
         return self
@@ -146,7 +169,7 @@ class _AsgiCall:
     async def aclose(self) -> None:
         self._reader_gone.set()
         if not self._ended:
-            self._ended = True
+            self._ended = self._abandoned = True
             self.task.cancel()
             await asyncio.wait([self.task])
 

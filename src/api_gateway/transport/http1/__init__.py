@@ -2,7 +2,8 @@
 
 Reading order: `transport.py` (one request), `connection.py` (one connection's life),
 `response_parser.py` (bytes to response), `response_body.py` and `request_body.py` (streaming with
-back-pressure), `pool.py` (keep-alive).
+back-pressure), `pool.py` (keep-alive), `lazy_timer.py` (timeouts),
+`tls_end.py` (who ended the stream).
 """
 
 from api_gateway.transport.http1.transport import Http1Transport

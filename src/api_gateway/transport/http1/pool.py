@@ -36,13 +36,17 @@ class ConnectionPool:
         while self._idle:
             connection = self._idle.pop()
             if connection.usable:
-                self._active.add(connection)
-                return connection
+                if connection.quiet():
+                    self._active.add(connection)
+                    return connection
+                connection.abort()
         return None
 
     def adopt(self, connection: Http1Connection) -> None:
-        """A connection has been made for a request."""
+        """A connection has been made for a request; of no use if this pool was closed meanwhile."""
         self._active.add(connection)
+        if self._closed:
+            connection.abort()
 
     def give_back(self, connection: Http1Connection) -> bool:
         """Keep a connection for the next request; False if there is no room and it must close."""

@@ -1,6 +1,6 @@
 """Response body: the stream between an upstream connection and whoever reads the response.
 
-Rule: chunks pass as they arrive, without delay and without being joined. When more than
+Rule: bytes pass as they arrive, without delay. When more than
 `HIGH_WATER` bytes wait for the reader, the connection stops reading, TCP's window closes, and the
 service has to wait: memory stays bounded whatever the size of the body.
 
@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
 from typing import Protocol
+
+from api_gateway.core.errors import UpstreamReset
 
 HIGH_WATER = 64 * 1024
 """Bytes waiting at which reading from the service stops."""
@@ -35,10 +36,11 @@ class ResponseBody:
 
     __slots__ = ("_chunks", "_ended", "_error", "_source", "_waiter", "_waiting")
 
-    def __init__(self, source: Source, chunks: Iterable[bytes]) -> None:
+    def __init__(self, source: Source, beginning: bytes) -> None:
+        """`beginning` is what came together with the head; may be empty."""
         self._source = source
-        self._chunks = deque(chunks)
-        self._waiting = sum(map(len, self._chunks))
+        self._chunks = deque([beginning] if beginning else ())
+        self._waiting = len(beginning)
         self._waiter: asyncio.Future[None] | None = None
         self._ended = False
         self._error: Exception | None = None
@@ -82,8 +84,9 @@ class ResponseBody:
         """Abandon the rest."""
         if not self._ended:
             self._source.abort()
-        self._chunks.clear()
-        self.end()
+        if self._chunks:
+            self._chunks.clear()
+            self._error = UpstreamReset("the response was closed before it was read to its end")
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -3,15 +3,18 @@
 The grammar is llhttp's, by httptools, in its strict mode: it refuses folded lines, bare CR or LF,
 control characters, two lengths, length *and* chunked, and bad chunk sizes. What it leaves to us:
 
-- interim 1xx answers are skipped, a bounded number of them; an unasked 101 is an error;
+- interim 1xx answers are skipped, a bounded number of them; an unasked 101 is an error, and so is
+  one that announces a body, which llhttp would put before the body of the real answer;
 - a status outside 200..599 is not an answer (RFC 9110 section 15);
+- versions other than 1.0 and 1.1, which llhttp takes, and a transfer coding from 1.0 (RFC 9112 6.1);
 - a transfer coding other than chunked is refused: we would pass on bytes we cannot frame;
-- the answer to HEAD has no body, whatever its headers say (RFC 9112 6.3);
+- the answer to HEAD has no body, whatever its headers say (RFC 9112 6.3); nor has a 204, but one
+  that announces a body may well send it, so its connection is not used again;
 - header bytes, header count, and bytes that carry no body (trailers, chunk extensions) are bounded;
 - bytes behind the end of an answer are `surplus`: the connection must not be used again, or they
   would become somebody else's answer.
 
-Trailers are dropped.
+Trailers are dropped. Empty lines before a status line are skipped, as llhttp does.
 """
 
 from __future__ import annotations
@@ -88,6 +91,7 @@ class ResponseParser:
             UpstreamProtocolError: this is not a valid answer.
         """
         self.chunks = []
+        self._bytes_without_body += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -100,12 +104,12 @@ class ResponseParser:
             if not self.complete:
                 raise UpstreamProtocolError(f"not HTTP: {error}") from None
             self.surplus = True
+        if self._head_only and self.complete and not data.endswith(b"\r\n\r\n"):
+            self.surplus = True  # the beginning of a body, too little of it for llhttp to report
         if self.chunks:
             self._bytes_without_body = 0
-        elif not self.complete:
-            self._bytes_without_body += len(data)
-            if self._bytes_without_body > MAX_HEAD_BYTES:
-                raise UpstreamProtocolError(f"more than {MAX_HEAD_BYTES} bytes of headers or trailers")
+        elif self._bytes_without_body > MAX_HEAD_BYTES and not self.complete:
+            raise UpstreamProtocolError(f"more than {MAX_HEAD_BYTES} bytes of headers or trailers")
 
     # httptools calls these while it parses.
 
@@ -118,8 +122,10 @@ class ResponseParser:
             return  # a trailer
         name = name.lower()
         if name == b"transfer-encoding":
-            self._transfer_codings.append(value.lower())
-        self.headers.append((name, value))
+            self._transfer_codings.append(value.rstrip(b" ").lower())  # llhttp does not take a tab for a space
+        self.headers.append((name, value.rstrip()))
+        if len(self.headers) > MAX_FIELDS:
+            raise UpstreamProtocolError(f"more than {MAX_FIELDS} header fields")
 
     def on_headers_complete(self) -> None:
         if self.surplus:
@@ -130,12 +136,15 @@ class ResponseParser:
             return
         if not 200 <= status <= 599:
             raise UpstreamProtocolError(f"status {status} is outside 200 to 599")
+        version = self._parser.get_http_version()
+        if version != "1.1" and (version != "1.0" or self._transfer_codings):
+            raise UpstreamProtocolError(f"HTTP/{version}" + ", chunked" * bool(self._transfer_codings))
         if self._transfer_codings not in ([], [b"chunked"]):
             raise UpstreamProtocolError("a transfer coding other than chunked")
-        if len(self.headers) > MAX_FIELDS or sum(len(n) + len(v) for n, v in self.headers) > MAX_HEAD_BYTES:
-            raise UpstreamProtocolError("too many or too large headers")
+        if self._bytes_without_body > MAX_HEAD_BYTES and self._header_bytes() > MAX_HEAD_BYTES:
+            raise UpstreamProtocolError(f"more than {MAX_HEAD_BYTES} bytes of headers")
         self.status = status
-        self.keep_alive = self._parser.should_keep_alive()
+        self.keep_alive = self._parser.should_keep_alive() and not (status == 204 and self._framed())
         self.complete = self._head_only
 
     def on_body(self, body: bytes) -> None:
@@ -154,10 +163,15 @@ class ResponseParser:
     def _skip_interim(self, status: int) -> None:
         self._interim = True
         self._interim_count += 1
-        if status == 101 or self._interim_count > MAX_INTERIM:
+        if status == 101 or self._interim_count > MAX_INTERIM or self._framed():
             raise UpstreamProtocolError(f"interim answer {status}, number {self._interim_count}")
 
     def ended(self) -> bool:
         """The connection has ended: whether that is a proper end of the answer (RFC 9112 6.3 rule 8)."""
-        framed = any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
-        return self.complete or (self.status != 0 and not framed)
+        return self.complete or (self.status != 0 and not self._framed())
+
+    def _header_bytes(self) -> int:
+        return sum(len(name) + len(value) for name, value in self.headers)
+
+    def _framed(self) -> bool:
+        return any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers)

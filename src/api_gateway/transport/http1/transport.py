@@ -17,12 +17,11 @@ import socket
 import ssl
 from collections.abc import Callable, Coroutine
 
-from api_gateway.core.errors import ConnectFailed, ConnectTimeout, UpstreamReset
-from api_gateway.core.headers import HeaderPairs
+from api_gateway.core.errors import BadRequest, ConnectFailed, ConnectTimeout, UpstreamReset
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
-from api_gateway.transport.forwarding import upstream_headers
+from api_gateway.transport.forwarding import REWRITTEN, VIA
 from api_gateway.transport.http1.connection import Http1Connection
 from api_gateway.transport.http1.pool import ConnectionPool
 from api_gateway.transport.http1.request_body import send_chunked, send_counted
@@ -32,6 +31,7 @@ from api_gateway.transport.transport import Timeouts
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 """Repeating one of these has the effect of doing it once (RFC 9110 section 9.2.2)."""
 
+_VIA_LINE = b"%b: %b\r\n" % VIA
 _BODY_EXPECTED = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -61,9 +61,10 @@ class Http1Transport:
         return await connection.exchange(head, upload, head_only)
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, those being made too; exchanges under way fail."""
         for _, pool in self._endpoints.values():
             pool.close()
+        self._endpoints.clear()
 
     def pool(self, url: str) -> ConnectionPool:
         """The connections to the endpoint `url`, to look at."""
@@ -92,7 +93,7 @@ class Http1Transport:
             raise ConnectFailed(f"{origin.authority}: TLS: {error}") from None
         except socket.gaierror as error:
             raise ConnectFailed(f"{origin.authority}: the name cannot be resolved: {error}") from None
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: not a possible host name
             raise ConnectFailed(f"{origin.authority}: {error}") from None
         pool.adopt(connection)
         return connection
@@ -103,26 +104,30 @@ Upload = Callable[[Http1Connection], Coroutine[None, None, None]]
 
 def _serialize(request: Request, base_path: str, host: bytes) -> tuple[bytes, Upload | None]:
     """The bytes to send at once, and how to send the rest, if the body streams."""
-    headers = upstream_headers(request, host)
     body = request.body
     if isinstance(body, bytes):
-        if body or request.method in _BODY_EXPECTED:
-            headers.append((b"content-length", b"%d" % len(body)))
-        return _head(request, base_path, headers) + body, None
+        if not body and request.method not in _BODY_EXPECTED:
+            return _head(request, base_path, host, b""), None
+        return _head(request, base_path, host, b"content-length: %d\r\n" % len(body)) + body, None
     length = request.header("content-length")
     if length is None:
-        headers.append((b"transfer-encoding", b"chunked"))
-        return _head(request, base_path, headers), lambda sink: send_chunked(body, sink)
+        return _head(request, base_path, host, b"transfer-encoding: chunked\r\n"), lambda to: send_chunked(body, to)
+    if not (length.isascii() and length.isdigit()):
+        raise BadRequest("The Content-Length is not a number.")
     size = int(length)
-    headers.append((b"content-length", b"%d" % size))
-    return _head(request, base_path, headers), lambda sink: send_counted(body, size, sink)
+    return _head(request, base_path, host, b"content-length: %d\r\n" % size), lambda to: send_counted(body, size, to)
 
 
-def _head(request: Request, base_path: str, headers: HeaderPairs) -> bytes:
-    line = f"{request.method} {base_path}{request.target} HTTP/1.1\r\n".encode("ascii")
-    head = line + b"".join([name + b": " + value + b"\r\n" for name, value in headers]) + b"\r\n"
+def _head(request: Request, base_path: str, host: bytes, framing: bytes) -> bytes:
+    parts = [f"{request.method} {base_path}{request.target} HTTP/1.1\r\nhost: ".encode("ascii"), host, b"\r\n"]
+    for name, value in request.headers.pairs:
+        if name not in REWRITTEN:
+            parts += (name, b": ", value, b"\r\n")
+    lines = len(parts) // 4 + 4  # the request line, Host, Via and the empty line besides
+    parts += (_VIA_LINE, framing, b"\r\n")
+    head = b"".join(parts)
     # The last gate against header injection: as many line ends as lines, whoever set the values.
-    lines = len(headers) + 2
-    if head.count(b"\n") != lines or head.count(b"\r") != lines:
-        raise ValueError("a header or the request line holds a line break")
+    lines += framing.count(b"\n")
+    if head.count(b"\n") != lines or head.count(b"\r") != lines or parts[0].count(b" ") != 3:
+        raise ValueError("a header or the request line holds a line break, or the request line a space")
     return head

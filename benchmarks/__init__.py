@@ -1,0 +1,1 @@
+"""Measurements of this gateway beside others: `make bench`, or `python -m benchmarks`."""

@@ -1,0 +1,125 @@
+"""Run the benchmarks, print what they found, write it as JSON.
+
+    python -m benchmarks [all|router|pipeline|transport|proxy|sustained] [--quick] [...]
+
+All of them take about five minutes, `--quick` about one. Only loopback is used, and every process
+that is started is stopped, also on Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from benchmarks import pipeline, proxy, router, sustained, transport
+from benchmarks.contenders import NAMES
+from benchmarks.machine import Machine
+from benchmarks.processes import end_on_signals
+from benchmarks.report import NotMeasuredError, Report
+
+Benchmark = Callable[[Machine, argparse.Namespace], Report]
+
+
+def _router(machine: Machine, options: argparse.Namespace) -> Report:
+    return router.run(machine, matches=5_000, rounds=5) if options.quick else router.run(machine)
+
+
+def _pipeline(machine: Machine, options: argparse.Namespace) -> Report:
+    return pipeline.run(machine, requests=5_000, rounds=3) if options.quick else pipeline.run(machine)
+
+
+def _transport(machine: Machine, options: argparse.Namespace) -> Report:
+    return transport.run(machine, seconds=1.0, rounds=1) if options.quick else transport.run(machine)
+
+
+def _proxy(machine: Machine, options: argparse.Namespace) -> Report:
+    seconds = options.seconds or (2 if options.quick else 5)
+    rounds = options.rounds or (1 if options.quick else 3)
+    return proxy.run(machine, seconds=seconds, rounds=rounds, only=options.only)
+
+
+def _sustained(machine: Machine, options: argparse.Namespace) -> Report:
+    return sustained.run(machine, seconds=options.seconds or (5 if options.quick else 60))
+
+
+BENCHMARKS: Mapping[str, Benchmark] = {
+    "router": _router,
+    "pipeline": _pipeline,
+    "transport": _transport,
+    "proxy": _proxy,
+    "sustained": _sustained,
+}
+"""In the order in which `all` runs them: the quick ones first."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what was asked for; 1 if something of it failed. A missed bar or a missing tool is said, but no failure."""
+    options = _parser().parse_args(arguments)
+    machine = Machine.detect()
+    for note in machine.notes:
+        print(f"note: {note}")
+    reports: dict[str, Report] = {}
+    failed = False
+    for name in BENCHMARKS if options.benchmark == "all" else (options.benchmark,):
+        print(f"\n{name}: running", flush=True)
+        try:
+            reports[name] = BENCHMARKS[name](machine, options)
+        except NotMeasuredError as error:
+            failed = True
+            reports[name] = Report(f"{name}: not measured", notes=[str(error)])
+        print(reports[name], flush=True)
+        _write(options.output, machine, reports)
+    print(f"\n{_verdict(reports)}; figures are in {options.output}")
+    return 1 if failed else 0
+
+
+def _verdict(reports: Mapping[str, Report]) -> str:
+    bars = [bar for report in reports.values() for bar in report.bars]
+    return f"{sum(bar.met for bar in bars)} of {len(bars)} bars met"
+
+
+def _write(path: Path, machine: Machine, reports: Mapping[str, Report]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found = {"machine": machine.as_json(), **{name: report.as_json() for name, report in reports.items()}}
+    path.write_text(json.dumps(found, indent=2, allow_nan=False) + "\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure this gateway beside others.")
+    parser.add_argument("benchmark", nargs="?", default="all", choices=["all", *BENCHMARKS])
+    parser.add_argument("--quick", action="store_true", help="one short round of everything: a rough idea")
+    parser.add_argument("--seconds", type=_positive, help="length of a round of `proxy`, or of `sustained`")
+    parser.add_argument("--rounds", type=_positive, help="rounds of `proxy`")
+    parser.add_argument(
+        "--only", type=_names, default=(), metavar="NAME,...", help=f"contenders of `proxy`: {', '.join(NAMES)}"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("build/bench.json"), help="where to write (default: %(default)s)"
+    )
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    unknown = [name for name in names if name not in NAMES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no contender is named {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    return names
+
+
+if __name__ == "__main__":
+    end_on_signals()
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,1 @@
+"""What the gateway is measured against: proxies with nothing in them but proxying."""

@@ -1,0 +1,121 @@
+"""Middleware entries: one line of a `middleware:` list.
+
+    middleware:
+      - request_id                  # a bare name
+      - access_log: {format: human} # or one key, and what it needs
+
+Rule: each field of `MiddlewareEntry` is one middleware, its type is what stands behind the name,
+and exactly one is set. `build.py` has a factory for each, under the same name. Names that
+plugins bring are taken as well; their options are checked by the plugin.
+
+What it does not do: order anything. The list is the order.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from api_gateway.config.fields import Duration, Size, choice
+from api_gateway.config.model import Model
+from api_gateway.config.not_yet import NOT_YET, not_yet
+from api_gateway.config.plugins import installed_plugins
+from api_gateway.config.problems import Refusal, did_you_mean, shown
+
+OBSERVERS = ("request_id", "access_log")
+"""They stand outside the error boundary and watch every request, so a route cannot have them."""
+
+_STAND_ALONE = ("request_id", "access_log")
+
+
+class RequestIdOptions(Model):
+    """Nothing to choose."""
+
+
+class AccessLogOptions(Model):
+    """How a finished request is written down."""
+
+    format: Annotated[
+        Literal["json", "combined", "human"], BeforeValidator(choice("format", "json", "combined", "human"))
+    ] = "json"
+
+
+class MiddlewareEntry(Model):
+    """One middleware and its options."""
+
+    model_config = ConfigDict(extra="allow")
+    kind: ClassVar[str] = "middleware"
+
+    request_id: RequestIdOptions | None = None
+    access_log: AccessLogOptions | None = None
+    body_limit: Size | None = None
+    """No request body larger than this."""
+    deadline: Duration | None = None
+    """No request longer than this, all in all."""
+
+    @property
+    def name(self) -> str:
+        """Which middleware."""
+        (name,) = self.model_fields_set
+        return name
+
+    @property
+    def options(self) -> object:
+        """What stands behind the name, validated unless a plugin has to."""
+        options: object = getattr(self, self.name)
+        return options
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_name(cls, data: object, info: ValidationInfo) -> object:
+        if isinstance(data, str):
+            data = {data: None}
+        if not isinstance(data, dict) or len(data) != 1:
+            raise Refusal(
+                f"expected one middleware, not {shown(data) if not isinstance(data, dict) else f'{len(data)} keys'}",
+                "write a name, or one 'name: options', for each entry of the list",
+            )
+        ((name, options),) = data.items()
+        own: frozenset[str] = (info.context or {}).get("plugins", frozenset())
+        if name in cls.model_fields:
+            return {name: _checked_presence(name, options)}
+        if name not in own and name not in installed_plugins():
+            raise _unknown(str(name), own)
+        return data
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        return {self.name: handler(self)[self.name]}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        named = {"properties": schema["properties"], "type": "object", "minProperties": 1, "maxProperties": 1}
+        return {"anyOf": [{"enum": list(_STAND_ALONE)}, {"type": "string"}, named], "title": "MiddlewareEntry"}
+
+
+def _checked_presence(name: str, options: object) -> object:
+    if options is not None:
+        return options
+    if name not in _STAND_ALONE:
+        raise Refusal(f"{name} needs a value", f"write {name}: {'1MiB' if name == 'body_limit' else '3s'}")
+    return {}
+
+
+def _unknown(name: str, own: frozenset[str]) -> Refusal:
+    refused = not_yet("middleware", name)
+    if refused:
+        return refused
+    known = {*MiddlewareEntry.model_fields, *NOT_YET["middleware"], *own, *installed_plugins()}
+    return Refusal(f"unknown middleware {name!r}", did_you_mean(name, known, "there are"))

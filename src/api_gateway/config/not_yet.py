@@ -1,0 +1,52 @@
+"""Not yet: names that the configuration language has, and this version does not.
+
+Rule: whoever writes one of these is told by name, because "unknown key" would send them looking
+for a spelling mistake. When a feature arrives, its line goes from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from api_gateway.config.problems import Refusal
+
+NOT_YET: Mapping[str, Mapping[str, str]] = {
+    "service": {
+        "retry": "sending a failed request again",
+        "circuit_breaker": "leaving a failing service alone for a while",
+        "health_check": "asking endpoints how they are",
+        "outlier_detection": "passing over endpoints that keep failing",
+        "hedge": "a second request when the first is slow",
+        "concurrency": "a limit on requests in flight",
+    },
+    "load_balancer": {
+        "weighted_round_robin": "turns in proportion to weights",
+        "least_connections": "whoever has the fewest requests in flight",
+        "power_of_two_choices": "the less busy of two drawn at random",
+        "peak_ewma": "whoever has been fastest of late",
+        "consistent_hash": "the same key to the same endpoint",
+        "random": "a draw",
+    },
+    "middleware": {
+        "rate_limit": "so many requests in so much time",
+        "ip_filter": "who may connect",
+        "auth": "who is calling",
+        "authorize": "what a caller may do",
+        "cache": "answers kept and used again",
+        "cors": "which web pages may call",
+        "load_shedding": "refusing early under overload",
+    },
+    "route": {
+        "aggregate": "one answer out of several services",
+        "response": "the shape of an aggregate's answer",
+    },
+}
+"""For each kind of place: the names, and what they will mean."""
+
+
+def not_yet(kind: str, name: str, *, at_key: bool = False) -> Refusal | None:
+    """The refusal of `name` if it is not yet supported in such a place, else None."""
+    meaning = NOT_YET.get(kind, {}).get(name)
+    if meaning is None:
+        return None
+    return Refusal(f"not yet supported: {name} ({meaning})", "leave it out", at_key=at_key, not_yet=True)

@@ -1,0 +1,65 @@
+"""Schema: everything a configuration file can say, as types with defaults.
+
+Rule: only `routes` (and the services that they name) must be given; everything else has a sound
+default, stated here. After validation durations are seconds, sizes are bytes, and the whole is
+frozen.
+
+What it does not do: read files (`load.py`), or build the gateway (`build.py`).
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from api_gateway.config.fields import Count, Duration, DurationOrZero, Network, Port, Size, Text
+from api_gateway.config.middleware_schema import AccessLogOptions, MiddlewareEntry, RequestIdOptions
+from api_gateway.config.model import Model
+from api_gateway.config.route_schema import RouteConfig
+from api_gateway.config.service_schema import ServiceConfig
+
+
+class ListenConfig(Model):
+    """Where clients connect. Port 0 lets the system choose."""
+
+    host: Text = "127.0.0.1"
+    port: Port = 8080
+
+
+class AdminConfig(Model):
+    """Where the admin pages are. They tell a lot: keep them on a private address."""
+
+    host: Text = "127.0.0.1"
+    port: Port = 9901
+
+
+class LimitsConfig(Model):
+    """What one request may take."""
+
+    max_body: Size | None = None
+    """Bytes of a request body; bodies stream, so there is no limit unless given."""
+    max_header_bytes: Size = 32 * 1024
+    max_header_fields: Count = 100
+    max_target: Size = 8 * 1024
+    """Bytes of path and query."""
+    head_timeout: Duration = 10.0
+    """Seconds for a whole header section."""
+
+
+def _default_middleware() -> tuple[MiddlewareEntry, ...]:
+    return (MiddlewareEntry(request_id=RequestIdOptions()), MiddlewareEntry(access_log=AccessLogOptions()))
+
+
+class GatewayConfig(Model):
+    """A whole configuration."""
+
+    listen: ListenConfig = ListenConfig()
+    admin: AdminConfig = AdminConfig()
+    trusted_proxies: tuple[Network, ...] = ()
+    """Only from these networks are X-Forwarded-* and Forwarded believed."""
+    limits: LimitsConfig = LimitsConfig()
+    drain_timeout: DurationOrZero = 30.0
+    """Seconds for which running requests may finish when the gateway stops."""
+    services: dict[Text, ServiceConfig] = Field(default_factory=dict)
+    middleware: tuple[MiddlewareEntry, ...] = Field(default_factory=_default_middleware)
+    """For every request, in order; request id and access log unless given."""
+    routes: tuple[RouteConfig, ...]

@@ -1,0 +1,9 @@
+"""The demo: seven services, the gateway before them, and a terminal that explains itself.
+
+Reading order: `run.py`, `configuration.py`, `welcome.py`; then, on the other side of the sockets,
+`services_process.py`, `instances.py`, `services.py`, `shop.py`.
+"""
+
+from api_gateway.server.demo.run import run_demo
+
+__all__ = ["run_demo"]

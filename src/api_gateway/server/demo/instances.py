@@ -1,0 +1,160 @@
+"""Instances: each service two or three times, each instance on a loopback port of its own.
+
+    python -m api_gateway.server.demo.instances 9101      only the services, on ports 9101 and up
+
+Rule: one process and one server listen on all the ports; the port that a connection came in by
+says which instance it reached, and every answer says so in `x-served-by`. Sixteen servers
+would show a client nothing more and take seconds to start.
+
+The process writes its map (instance name to port) as one line of JSON, serves, and ends when its
+standard input does. So it cannot outlive whoever started it, however that one ended.
+
+What it does not do: fail on purpose, or give instances different loads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from random import Random
+
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api_gateway.server.demo.services import demo_services
+from api_gateway.server.demo.shop import open_shop
+
+SEED = 42
+"""Of the demo's shop."""
+
+INSTANCES: Mapping[str, int] = {
+    "users": 3,
+    "orders": 2,
+    "payments": 2,
+    "products": 2,
+    "shipping": 2,
+    "reviews": 3,
+    "fallback": 2,
+}
+"""How many instances each service has."""
+
+
+class Instance:
+    """One instance: its service's application, signing every answer."""
+
+    __slots__ = ("_application", "_name")
+
+    def __init__(self, name: str, application: ASGIApp) -> None:
+        self._name = name.encode()
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope."""
+
+        async def signed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-served-by", self._name)]
+            await send(message)
+
+        await self._application(scope, receive, signed)
+
+
+class Switchboard:
+    """An ASGI application that is another one on each port."""
+
+    __slots__ = ("_by_port",)
+
+    def __init__(self, by_port: Mapping[int, ASGIApp]) -> None:
+        self._by_port = by_port
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope."""
+        _, port = scope["server"]
+        await self._by_port[port](scope, receive, send)
+
+
+def instance_names() -> list[str]:
+    """Every instance, service by service."""
+    return [f"{service}-{number}" for service, count in INSTANCES.items() for number in range(1, count + 1)]
+
+
+def listen(first_port: int) -> dict[str, socket.socket]:
+    """A listening socket for each instance: `first_port` and up, or any free ports if it is 0.
+
+    Raises:
+        OSError: a port is taken.
+    """
+    sockets: dict[str, socket.socket] = {}
+    try:
+        for offset, name in enumerate(instance_names()):
+            sockets[name] = _bound(first_port + offset if first_port else 0)
+    except OSError:
+        for opened in sockets.values():
+            opened.close()
+        raise
+    return sockets
+
+
+def _bound(port: int) -> socket.socket:
+    # The protocol is named because asyncio turns Nagle's algorithm off only where it is; with it on,
+    # head and body, two writes, are up to 40 ms apart.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+async def serve(sockets: Mapping[str, socket.socket]) -> None:
+    """Serve all instances until standard input ends."""
+    services = demo_services(open_shop(Random(SEED)))
+    by_port: dict[int, ASGIApp] = {
+        opened.getsockname()[1]: Instance(name, services[name.rpartition("-")[0]]) for name, opened in sockets.items()
+    }
+    server = uvicorn.Server(
+        uvicorn.Config(
+            Switchboard(by_port),
+            lifespan="off",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=60,
+            timeout_graceful_shutdown=0,
+        )
+    )
+    threading.Thread(target=_stop_when_input_ends, args=(server,), daemon=True).start()
+    await server.serve(sockets=list(sockets.values()))
+
+
+def _stop_when_input_ends(server: uvicorn.Server) -> None:
+    sys.stdin.buffer.read()
+    server.should_exit = True
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the services' process; the one argument is the first port."""
+    try:
+        sockets = listen(int(arguments[0]) if arguments else 0)
+    except OSError as error:
+        print(f"error: no port for an instance of the services: {error}", file=sys.stderr)
+        return 1
+    known = json.dumps({name: opened.getsockname()[1] for name, opened in sockets.items()})
+    with suppress(BrokenPipeError):  # whoever started this has ended already; the input's end says so too
+        os.write(sys.stdout.fileno(), known.encode() + b"\n")
+    asyncio.run(serve(sockets))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

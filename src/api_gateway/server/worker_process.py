@@ -1,0 +1,147 @@
+"""Worker process: the supervisor's side of one worker, and of those who replace it.
+
+Rule: a worker is alive as long as its socket pair is. Its end is noticed at once, the process is
+reaped, its live gauges are taken out of the metrics, and another is started after a back-off.
+A worker that ends before it was ever ready is not replaced: what stopped the first will stop the
+second.
+
+What it does not do: notice a worker that lives but hangs. `/ready` does, by asking each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from prometheus_client.multiprocess import mark_process_dead
+
+from api_gateway.config.schema import GatewayConfig
+from api_gateway.core.clock import Clock, SystemClock
+from api_gateway.server.restart_backoff import RestartBackoff
+from api_gateway.server.worker import READY, work
+
+METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""Read by the metrics library when it is imported: a process has it from its birth, or not at all."""
+
+_processes = multiprocessing.get_context("spawn")  # a fork would copy event loop, locks and metrics
+_log = logging.getLogger("api_gateway.workers")
+
+
+class WorkerEndedEarly(Exception):
+    """A worker ended before it was ready; `str()` says which and how."""
+
+
+class WorkerProcess:
+    """One of several workers, by number; from time to time another process."""
+
+    def __init__(
+        self, number: int, config: GatewayConfig, listener: socket.socket, directory: Path, clock: Clock | None = None
+    ) -> None:
+        """`directory` is private; the admin socket and the metrics files go there."""
+        self.was_ready = asyncio.Event()
+        """Set when the first process accepts connections, and ever after."""
+        self.admin_path = directory / f"{number}.sock"
+        self._number = number
+        self._config = config
+        self._listener = listener
+        self._directory = directory
+        self._clock = clock or SystemClock()
+        self._backoff = RestartBackoff()
+        self._stopping = asyncio.Event()
+        self._process: BaseProcess | None = None
+        self._control: asyncio.StreamWriter | None = None
+
+    async def keep_alive(self) -> None:
+        """Run one process after the other until `stop`.
+
+        Raises:
+            WorkerEndedEarly: the first one never became ready.
+        """
+        while not self._stopping.is_set():
+            started = self._clock.monotonic()
+            how = await self._live()
+            if self._stopping.is_set():
+                return
+            if not self.was_ready.is_set():
+                raise WorkerEndedEarly(f"worker {self._number} ended before it was ready ({how})")
+            delay = self._backoff.delay(self._clock.monotonic() - started)
+            _log.warning("worker %d ended (%s); another starts in %.1f s", self._number, how, delay)
+            try:
+                async with asyncio.timeout(delay):
+                    await self._stopping.wait()
+            except TimeoutError:
+                pass
+
+    def stop(self, order: bytes) -> None:
+        """Send `order`, and replace the process no more."""
+        self._stopping.set()
+        if self._control is not None:
+            self._control.write(order)
+
+    def kill(self) -> None:
+        """End the process without its consent."""
+        if self._process is not None:
+            self._process.kill()
+
+    async def _live(self) -> str:
+        """One process, from start to end; how it ended."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = _processes.Process(
+                target=work, args=(self._config, self._listener, theirs, self.admin_path), daemon=True
+            )
+            try:
+                with _birth(self._directory):
+                    process.start()
+            except OSError as error:
+                ours.close()
+                return f"not started: {error}"
+        self._process = process
+        reader, self._control = await asyncio.open_connection(sock=ours)
+        try:
+            await self._listen_to(reader)
+        finally:
+            self._control.close()
+            self._control = None
+        await asyncio.to_thread(process.join)
+        self._process = None
+        mark_process_dead(process.pid, str(self._directory))  # type: ignore[no-untyped-call]  # the library's gap
+        code = process.exitcode or 0
+        process.close()
+        return f"by signal {-code}" if code < 0 else f"exit code {code}"
+
+    async def _listen_to(self, reader: asyncio.StreamReader) -> None:
+        try:
+            async for line in reader:
+                if line == READY:
+                    if self.was_ready.is_set():
+                        _log.warning("worker %d serves again", self._number)
+                    self.was_ready.set()
+        except ConnectionError:
+            pass  # killed, with an order unread
+
+
+@contextmanager
+def _birth(directory: Path) -> Iterator[None]:
+    """What a process has from its birth: where its metrics go, and no ear for Ctrl-C."""
+    before = os.environ.get(METRICS_VARIABLE)
+    os.environ[METRICS_VARIABLE] = str(directory)
+    resource_tracker.ensure_running()  # here, because starting it unblocks the signal
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        if before is None:
+            del os.environ[METRICS_VARIABLE]
+        else:
+            os.environ[METRICS_VARIABLE] = before

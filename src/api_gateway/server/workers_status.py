@@ -1,0 +1,122 @@
+"""Workers' status: the status of several processes, as if they were one.
+
+Rule: the routing table is the same everywhere and is read here; counts are asked of every worker
+over its Unix-domain socket and added up; metrics come from the files that all workers write, so
+those of a worker that died still count. Ready is when every worker says so.
+
+Bound: a worker that does not answer within `PATIENCE` is left out, and the report says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx2 as httpx
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
+from pydantic import TypeAdapter, ValidationError
+
+from api_gateway.core.api_gateway import ApiGateway
+from api_gateway.server.status import (
+    EndpointStatus,
+    Phase,
+    RouteStatus,
+    ServicesReport,
+    ServiceStatus,
+    routes_of,
+    services_of,
+)
+
+PATIENCE = 1.0
+"""Seconds for a worker to answer."""
+
+_REPORT = TypeAdapter(ServicesReport)
+
+
+class WorkersStatus:
+    """The status of the workers behind `admin_paths`; use it as an asynchronous context manager."""
+
+    def __init__(self, gateway: ApiGateway, admin_paths: Sequence[Path], metrics: Path) -> None:
+        """`gateway` is built like the workers' own and serves nothing; `metrics` is their directory."""
+        self.registry = CollectorRegistry()
+        MultiProcessCollector(self.registry, path=str(metrics))  # type: ignore[no-untyped-call]  # the library's gap
+        self.draining = False
+        """Set by whoever runs the workers."""
+        self._routes = routes_of(gateway)
+        self._services = services_of(gateway)
+        # No connection is kept: a worker may be another process by the next time.
+        fresh = httpx.Limits(max_keepalive_connections=0)
+        self._workers = [
+            httpx.AsyncClient(
+                transport=httpx.AsyncHTTPTransport(uds=str(path), limits=fresh),
+                base_url="http://worker",
+                timeout=PATIENCE,
+                trust_env=False,
+            )
+            for path in admin_paths
+        ]
+        self._open = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        for worker in self._workers:
+            await self._open.enter_async_context(worker)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._open.aclose()
+
+    async def phase(self) -> Phase:
+        """See `Status`."""
+        if self.draining:
+            return "draining"
+        answers = await self._ask_all("/ready")
+        return "ready" if all(answer is not None and answer.is_success for answer in answers) else "starting"
+
+    async def routes(self) -> Sequence[RouteStatus]:
+        """See `Status`."""
+        return self._routes
+
+    async def services(self) -> ServicesReport:
+        """See `Status`."""
+        reports = [report for answer in await self._ask_all("/services") if (report := _report(answer)) is not None]
+        total = self._services
+        for report in reports:
+            total = [_added(*pair) for pair in zip(total, report.services, strict=True)]
+        return ServicesReport(total, len(self._workers), len(reports))
+
+    async def _ask_all(self, path: str) -> list[httpx.Response | None]:
+        return await asyncio.gather(*(_ask(worker, path) for worker in self._workers))
+
+
+async def _ask(worker: httpx.AsyncClient, path: str) -> httpx.Response | None:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await worker.get(path)
+    except (httpx.HTTPError, TimeoutError):
+        return None
+
+
+def _report(answer: httpx.Response | None) -> ServicesReport | None:
+    if answer is None or not answer.is_success:
+        return None
+    try:
+        return _REPORT.validate_json(answer.content)
+    except ValidationError:
+        return None
+
+
+def _added(one: ServiceStatus, other: ServiceStatus) -> ServiceStatus:
+    return ServiceStatus(
+        one.name,
+        [
+            EndpointStatus(a.url, a.weight, a.in_flight + b.in_flight, a.requests + b.requests, a.failures + b.failures)
+            for a, b in zip(one.endpoints, other.endpoints, strict=True)
+        ],
+    )
