@@ -311,6 +311,18 @@ async def test_head_keeps_the_length_a_get_would_have_and_sends_no_body(stream: 
     assert (asked.values(b"content-length"), asked.body, asked.ended) == ([b"3"], b"", True)
 
 
+@with_and_without_the_extension
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_an_answer_that_has_no_body_is_complete_and_closed(method: str, kind: str) -> None:
+    response = Response(200 if method == "HEAD" else 204, {}, Body(b"abc"))
+    calls: list[bool] = []
+    response.on_close(lambda: calls.append(response.complete))
+    asked = client(method)
+    home(asked, kind)
+    await ask(asked, response)
+    assert calls == [True]
+
+
 async def test_a_head_request_does_not_pull_an_endless_stream() -> None:
     body = Body(b"tick", then=forever)
     async with asyncio.timeout(1):

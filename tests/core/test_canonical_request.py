@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -122,6 +124,22 @@ async def test_connection_cannot_remove_what_gives_the_message_its_meaning() -> 
 async def test_connection_cannot_remove_what_the_request_id_layer_has_written() -> None:
     own = [(b"x-request-id", b"1"), (b"traceparent", b"00-1-2-01")]
     assert await kept((b"connection", b"X-Request-ID, Traceparent"), *own) == own
+
+
+async def test_a_connection_header_of_any_length_is_obeyed_but_a_long_one_is_not_remembered() -> None:
+    async def ask(number: int) -> HeaderPairs:
+        names = b",".join(b"x-%d-%d" % (number, i) for i in range(3000))
+        return await kept((b"connection", names + b",x-last"), (b"x-last", b"1"), (b"x-a", b"1"))
+
+    assert await ask(0) == [(b"x-a", b"1")]
+    tracemalloc.start()
+    try:
+        for number in range(1, 20):
+            await ask(number)
+        retained, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert retained < 256 * 1024
 
 
 async def test_a_name_that_merely_resembles_a_named_one_stays() -> None:

@@ -133,6 +133,19 @@ async def test_an_error_of_a_plug_in_is_rendered_like_the_gateways_own() -> None
     assert (response.status, (await problem(response))["detail"]) == (418, "short and stout")
 
 
+@pytest.mark.parametrize("status", [100, 101, 199, 600, 999])
+async def test_a_status_that_is_no_final_one_is_a_defect_and_closes_the_response(status: int) -> None:
+    closed: list[bool] = []
+
+    async def handler(request: Request, context: RequestContext) -> Response:
+        response = Response(status)
+        response.on_close(lambda: closed.append(True))
+        return response
+
+    response = await error_boundary(REQUEST, RequestContext(), handler)
+    assert (response.status, closed) == (500, [True])
+
+
 def test_a_problem_is_json_whatever_its_detail_holds() -> None:
     detail = 'a "quote", a \n line and \u2603'
     body = problem_body(BadRequest(detail))

@@ -193,6 +193,18 @@ async def test_closing_inside_the_stream_closes_the_iterator_that_is_being_read(
     assert released == ["body", "callback"]
 
 
+async def test_a_response_is_held_while_something_waits_for_it_to_be_closed() -> None:
+    assert not Response(body=b"a").held
+    streamed, counted = Response(body=Body()), Response(body=b"a")
+    counted.on_close(lambda: None)
+    assert streamed.held
+    assert counted.held
+    await streamed.close()
+    await counted.close()
+    assert not streamed.held
+    assert not counted.held
+
+
 async def test_a_body_that_cannot_be_closed_is_just_dropped() -> None:
     class Iterable:
         async def __aiter__(self) -> AsyncIterator[bytes]:

@@ -18,7 +18,7 @@ from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
 from api_gateway.routing.predicates import Matching, Present
 from api_gateway.routing.route import Route
-from api_gateway.routing.router import Match, Router, host_name
+from api_gateway.routing.router import Match, Router
 from tests.support.naive_router import allowed_by, naive_matches, naive_tie, requests_near, tables
 
 
@@ -43,7 +43,7 @@ def named(name: str, path: str = "/a", **demands: Any) -> Route:
 # Against the naive matcher.
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data(), tables())
 def test_the_router_agrees_with_the_naive_matcher(data: st.DataObject, table: list[Route]) -> None:
     try:
@@ -293,26 +293,6 @@ def test_a_literal_star_in_a_request_is_only_a_character() -> None:
 # Hosts.
 
 
-@pytest.mark.parametrize(
-    ("host", "name"),
-    [
-        ("Example.COM", "example.com"),
-        ("example.com:8080", "example.com"),
-        ("example.com.", "example.com"),
-        ("example.com.:80", "example.com"),
-        ("[2001:DB8::1]", "[2001:db8::1]"),
-        ("[2001:db8::1]:8443", "[2001:db8::1]"),
-        ("", ""),
-    ],
-)
-def test_a_host_name_is_lower_case_without_port_or_trailing_dot(host: str, name: str) -> None:
-    assert host_name(Request("GET", "/", {"host": host})) == name
-
-
-def test_no_host_header_is_no_host() -> None:
-    assert host_name(Request("GET", "/")) == ""
-
-
 @pytest.mark.parametrize("host", ["api.example.com", "A.B.Example.com:443", "x.example.com."])
 def test_a_wildcard_host_matches_every_name_below(host: str) -> None:
     assert winner(Router([named("wild", hosts=["*.example.com"])]), "/a", host=host) == "wild"
@@ -417,7 +397,7 @@ _HOSTS = [Request("GET", "/a", {"host": f"tenant-{i}.example.com"}) for i in ran
 
 @pytest.mark.parametrize(("build", "requests"), [(_many_paths, _PATHS), (_many_hosts, _HOSTS)])
 def test_ten_thousand_routes_take_exactly_the_steps_of_ten(build: Any, requests: list[Request]) -> None:
-    assert _bytecodes(build(10), requests) == _bytecodes(build(10_000), requests)
+    assert _steps(build(10), requests) == _steps(build(10_000), requests)
 
 
 @pytest.mark.parametrize(("build", "requests"), [(_many_paths, _PATHS), (_many_hosts, _HOSTS)])
@@ -438,14 +418,13 @@ def _nanoseconds(table: Router, requests: list[Request]) -> int:
     return time.perf_counter_ns() - started
 
 
-def _bytecodes(table: Router, requests: list[Request]) -> int:
-    """Bytecode instructions of Python code that the matches execute: the same in every run."""
+def _steps(table: Router, requests: list[Request]) -> int:
+    """Calls and lines of Python code that the matches execute: the same in every run."""
     count = 0
 
     def trace(frame: FrameType, happening: str, argument: object) -> Any:
         nonlocal count
-        frame.f_trace_opcodes = True
-        count += happening == "opcode"
+        count += happening in ("call", "line")
         return trace
 
     previous = sys.gettrace()

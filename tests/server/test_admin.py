@@ -192,7 +192,9 @@ class _Hostile:
     """A status of which every text is an attack."""
 
     TEXT = """</td><script>alert(1)</script><img src=x onerror="alert('1')">&amp;"""
-    registry = CollectorRegistry()
+
+    async def metrics(self) -> CollectorRegistry:
+        return CollectorRegistry()
 
     async def phase(self) -> Phase:
         return "ready"

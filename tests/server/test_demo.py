@@ -380,6 +380,19 @@ def test_a_taken_port_of_an_instance_is_one_line_too(capsys: pytest.CaptureFixtu
     assert line.startswith("error: no port for an instance of the services: ")
 
 
+@pytest.mark.parametrize("arguments", [["x"], ["-1"], ["9101", "9102"]])
+def test_a_wrong_argument_for_the_services_is_one_line(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_instances(arguments) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_ports_that_do_not_exist_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_instances(["65536"]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
 async def test_ctrl_c_ends_everything_soon_and_in_silence() -> None:
     demo = Demo("--port", "0", "--admin-port", "0")
     gateway, admin = demo.wait_until_ready()

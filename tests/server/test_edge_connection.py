@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
-from api_gateway import Request, RequestContext, Response
+from api_gateway import Headers, Request, RequestContext, Response
 from api_gateway.server.edge_protocol import EdgeLimits
 from tests.support.gateway_server import answering, on_both_loops, serve, until
 from tests.support.raw_client import RawClient, connect
@@ -315,6 +315,18 @@ async def test_a_malformed_chunk_before_the_answer_is_400_and_ends_the_handler()
 
 
 @on_both_loops
+async def test_a_malformed_chunk_behind_more_than_may_wait_does_not_keep_the_connection() -> None:
+    service = Service()
+    async with serve(answering(service)) as server:
+        async with connect(server.port) as client:
+            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+            await happens(service.called)
+            client.send(b"10001\r\n" + CHUNK + b"a\r\nx\r\n")
+            assert (await client.response()).status == 400
+        await until(lambda: not server.connections, seconds=1)
+
+
+@on_both_loops
 async def test_a_malformed_chunk_behind_the_head_never_reaches_the_handler() -> None:
     service = Service()
     async with serve(answering(service)) as server, connect(server.port) as client:
@@ -326,13 +338,50 @@ async def test_a_malformed_chunk_behind_the_head_never_reaches_the_handler() -> 
 
 
 @pytest.mark.parametrize("status", [100, 199, 600, 999])
-async def test_a_status_that_is_none_cuts_the_connection(status: int) -> None:
+async def test_a_status_that_is_none_is_a_defect_and_500(status: int, caplog: pytest.LogCaptureFixture) -> None:
     async def handler(request: Request, context: RequestContext) -> Response:
         return Response(status, body=b"odd")
 
     async with serve(answering(handler)) as server, connect(server.port) as client:
         client.send(GET)
+        response = await client.response()
+        assert (response.status, "detail" in response.json()) == (500, False)
+    assert str(status) in caplog.text
+    caplog.clear()
+
+
+@pytest.mark.parametrize("value", [b"a\r\nSet-Cookie: stolen=1", b"a\nb", b"a\rb"])
+@pytest.mark.parametrize("streamed", [False, True])
+@on_both_loops
+async def test_a_line_break_in_a_response_header_is_never_sent(value: bytes, streamed: bool) -> None:
+    async def stream() -> AsyncIterator[bytes]:
+        yield b"piece"
+
+    async def handler(request: Request, context: RequestContext) -> Response:
+        body = stream() if streamed else b"whole"
+        return Response(200, Headers.from_pairs([(b"x-a", value)]), body)
+
+    async with serve(answering(handler)) as server, connect(server.port) as client:
+        client.send(GET)
         assert await client.ended()
+
+
+@on_both_loops
+async def test_whole_answers_wait_for_a_client_that_reads_slowly() -> None:
+    large = CHUNK * 64
+
+    async def handler(request: Request, context: RequestContext) -> Response:
+        return Response(200, body=large)
+
+    async with serve(answering(handler)) as server, connect(server.port, receive_buffer=65536) as client:
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.send(GET * 5)
+        connection = await server.connection()
+        await until(lambda: connection.flow.write_paused and server.uvicorn.server_state.total_requests)
+        assert server.uvicorn.server_state.total_requests < 5, "the next answer waits for room"
+        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        for _ in range(5):
+            assert (await client.response()).body == large
 
 
 @on_both_loops

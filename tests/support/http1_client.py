@@ -73,5 +73,5 @@ async def http1_client(
     async with asyncio.timeout(1):  # what is cancelled already has to notice
         while left := asyncio.all_tasks() - before - {asyncio.current_task()}:
             await asyncio.wait(left)
-    gc.collect()
+    gc.collect(1)
     assert complaints == [], complaints

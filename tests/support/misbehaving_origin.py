@@ -583,6 +583,7 @@ async def _converse(
 def _parsed(connection: int, head: bytes) -> ReceivedRequest:
     line, *fields = head.decode("latin-1")[:-4].split("\r\n")
     method, target, version = line.split(" ")
-    assert version == "HTTP/1.1"
+    if version != "HTTP/1.1":
+        raise ConnectionAbortedError(f"not a request of HTTP/1.1: {line}")
     pairs = (item.split(":", 1) for item in fields)
     return ReceivedRequest(connection, method, target, [(name.lower(), value.strip()) for name, value in pairs])

@@ -144,6 +144,13 @@ class RawClient:
         except ConnectionError:
             return False
 
+    async def gone(self, seconds: float = DEADLINE) -> bool:
+        """Wait for the end of the connection, proper or reset: whether no byte came before it."""
+        try:
+            return await self.rest(seconds) == b""
+        except ConnectionError:
+            return True
+
 
 @asynccontextmanager
 async def connect(port: int, receive_buffer: int | None = None) -> AsyncIterator[RawClient]:

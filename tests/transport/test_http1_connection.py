@@ -277,6 +277,26 @@ async def test_a_refusal_of_the_upload_in_mid_answer_cuts_the_answer(client: Htt
         await anext(chunks)
 
 
+async def test_an_upload_whose_source_is_cancelled_ends_the_exchange(client: Http1Client) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"half"
+        raise asyncio.CancelledError
+
+    async with asyncio.timeout(5):
+        with pytest.raises(UpstreamReset):
+            await client.send("POST", "/ok", body=body())
+    assert client.pool.active == 0
+
+
+async def test_an_upload_that_never_waits_ends_when_the_service_closes(client: Http1Client) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(1000)
+
+    with pytest.raises(UpstreamReset):
+        await client.send("POST", "/close-before-head", body=endless())
+
+
 # Timers.
 
 

@@ -48,13 +48,13 @@ async def test_an_error_comes_after_what_had_arrived_and_stays() -> None:
 
 async def test_a_waiting_reader_is_woken_by_a_chunk_and_by_the_end() -> None:
     body = ResponseBody(Source(), b"")
-    reader = asyncio.create_task(anext(body))  # type: ignore[arg-type]  # a coroutine in all but its protocol
+    reader = asyncio.create_task(anext(body))
     await asyncio.sleep(0)
     body.feed(b"a")
     body.feed(b"b")
     assert await reader == b"a"
     assert await anext(body) == b"b"
-    reader = asyncio.create_task(anext(body))  # type: ignore[arg-type]
+    reader = asyncio.create_task(anext(body))
     await asyncio.sleep(0)
     body.end()
     with pytest.raises(StopAsyncIteration):
@@ -77,7 +77,7 @@ async def test_a_full_body_asks_to_stop_and_resumes_once_when_the_reader_has_cau
 
 async def test_a_reader_that_was_cancelled_loses_nothing() -> None:
     body = ResponseBody(Source(), b"")
-    reader = asyncio.create_task(anext(body))  # type: ignore[arg-type]
+    reader = asyncio.create_task(anext(body))
     await asyncio.sleep(0)
     body.feed(b"a")
     reader.cancel()

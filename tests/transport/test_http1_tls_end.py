@@ -62,7 +62,10 @@ async def test_a_body_ended_by_the_service_is_whole() -> None:
 
 
 async def test_a_body_ended_by_a_bare_fin_may_have_been_truncated_and_fails() -> None:
-    async with one_answer(b"HTTP/1.1 200 OK\r\n\r\nall of it", properly=False) as (url, _), answer_from(url) as response:
+    async with (
+        one_answer(b"HTTP/1.1 200 OK\r\n\r\nall of it", properly=False) as (url, _),
+        answer_from(url) as response,
+    ):
         with pytest.raises(UpstreamReset):
             await response.read()
 

@@ -3,14 +3,13 @@
 Rule: each check looks at what is valid by itself and says nothing of the rest, so one run finds
 everything that can be found. Whether two routes tie is not decided here: the router is asked.
 
-Cost: linear, but for the routes of one path that tie.
+Cost: linear; quadratic only among routes of one path and host, and only when some tie.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations
 
 from api_gateway.config.middleware_schema import OBSERVERS, MiddlewareEntry
 from api_gateway.config.problems import Finding, Path, did_you_mean
@@ -144,15 +143,21 @@ def _ties(routes: Mapping[int, RouteConfig]) -> Iterator[Finding]:
             continue  # found already
     if not _tie(made.values()):
         return
-    siblings: dict[tuple[tuple[str | None, ...], bool], list[int]] = {}
+    # Only routes of one path and one host can tie; comparing those in pairs says which.
+    siblings: dict[tuple[object, ...], list[int]] = {}
     for index, route in made.items():
-        siblings.setdefault((route.pattern.segments, route.pattern.has_tail), []).append(index)
+        for host in route.hosts or ("",):
+            siblings.setdefault((route.pattern.segments, route.pattern.has_tail, host), []).append(index)
+    rivals: dict[int, int] = {}
     for group in siblings.values():
-        for first, second in combinations(group, 2):
-            if _tie((made[first], made[second])) and not (_tie((made[first],)) or _tie((made[second],))):
-                cause = "this route and another are equally specific, and a request could match both"
-                remedy = "add a method, host, header or query to one of them, or remove one"
-                yield Finding(("routes", second), cause, remedy, other=("routes", first))
+        for position, second in enumerate(group):
+            first = next((first for first in group[:position] if _tie((made[first], made[second]))), None)
+            if first is not None:
+                rivals.setdefault(second, first)
+    for second, first in rivals.items():
+        cause = "this route and another are equally specific, and a request could match both"
+        remedy = "add a method, host, header or query to one of them, or remove one"
+        yield Finding(("routes", second), cause, remedy, other=("routes", first))
 
 
 def _tie(routes: Collection[Route]) -> bool:

@@ -8,10 +8,6 @@ close the response, whatever happened. Three promises hold on the way:
 - an answer that comes before the upload was read to its end closes the connection afterwards,
   because the bytes still under way must not be taken for the next request.
 
-A server that offers the `api_gateway.connection` extension (ours does: `server/edge_protocol.py`)
-tells of a disconnect by a callback. On any other ASGI server a second task for each request waits
-for `http.disconnect`, which costs throughput.
-
 What it does not do: parse HTTP, limit header sizes, or speak WebSocket (refused).
 
 Source: the ASGI specification 3.0, parts HTTP and lifespan; RFC 9110 6.6.1 (Date), 8.6.
@@ -24,8 +20,13 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager
 from email.utils import formatdate
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
+from api_gateway.core.client_connection import CONNECTION_EXTENSION as CONNECTION_EXTENSION
+from api_gateway.core.client_connection import ClientConnection as ClientConnection
+from api_gateway.core.client_connection import Message as Message
+from api_gateway.core.client_connection import PlainConnection
+from api_gateway.core.client_connection import Receive as Receive
 from api_gateway.core.clock import Clock
 from api_gateway.core.errors import ClientDisconnected, RequestTimeout
 from api_gateway.core.headers import HeaderPairs, Headers
@@ -34,41 +35,13 @@ from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
 
-# ASGI's own shapes: the specification defines its messages as dictionaries of anything.
 Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
-CONNECTION_EXTENSION = "api_gateway.connection"
 BODY_IDLE_TIMEOUT = 30.0
 """Seconds for which the client may pause in the middle of its body."""
 
 _log = logging.getLogger("api_gateway.errors")
-
-
-class ClientConnection(Protocol):
-    """What a server can tell of, and do to, the client's connection beyond ASGI."""
-
-    def on_disconnect(self, callback: Callable[[], object]) -> None:
-        """Call `callback` if the connection ends before the current response does.
-
-        Raises:
-            ClientDisconnected: it has ended already.
-        """
-        ...
-
-    def send_whole(self, status: int, headers: HeaderPairs, body: bytes) -> bool:
-        """Send a complete response in one write; False if the connection cannot take it now."""
-        ...
-
-    def linger(self) -> None:
-        """When the current response is sent, discard what the client still sends, then close."""
-        ...
-
-    def abort(self) -> None:
-        """Cut the connection so that the client cannot take what it has for the whole body."""
-        ...
 
 
 class AsgiApplication:
@@ -94,7 +67,7 @@ class AsgiApplication:
         connection: ClientConnection | None = scope.get("extensions", {}).get(CONNECTION_EXTENSION)
         plain = None
         if connection is None:
-            connection = plain = _PlainConnection(receive, upload)
+            connection = plain = PlainConnection(receive, upload is not None)
         try:
             connection.on_disconnect(task.cancel)
             response = await self._handler(_request(scope, upload), self._context(scope))
@@ -103,7 +76,10 @@ class AsgiApplication:
             finally:
                 if response.held:
                     await response.close()
-        except (ClientDisconnected, asyncio.CancelledError):
+        except ClientDisconnected:
+            if plain is None:
+                connection.abort()
+        except asyncio.CancelledError:
             connection.abort()  # the client has gone, or the server's drain time is over
         except Exception as error:
             _log.warning("response cut short: %s", error)
@@ -131,8 +107,9 @@ class AsgiApplication:
     async def _send(
         self, response: Response, method: str, upload: _RequestBody | None, connection: ClientConnection, send: Send
     ) -> None:
-        body = response.body
-        headers = self._final_headers(response, method == "HEAD")
+        bodiless = method == "HEAD" or response.status in (204, 304)
+        body = b"" if bodiless else response.body
+        headers = self._final_headers(response, bodiless)
         closing = upload is not None and not upload.ended
         if isinstance(body, bytes) and not closing and connection.send_whole(response.status, headers, body):
             response.bytes_sent = len(body)
@@ -143,19 +120,20 @@ class AsgiApplication:
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         if closing:
             connection.linger()
-        async for chunk in response.stream():
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        if bodiless:
+            response.complete = True
+        else:
+            async for chunk in response.stream():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
-    def _final_headers(self, response: Response, head_only: bool) -> HeaderPairs:
+    def _final_headers(self, response: Response, bodiless: bool) -> HeaderPairs:
         """The headers with `Date`, and a `Content-Length` that is true or absent."""
-        status, body, pairs = response.status, response.body, response.headers.pairs
-        if not 200 <= status <= 599:
-            raise ValueError(f"a handler answered with status {status}")
+        body, pairs = response.body, response.headers.pairs
         names = [pair[0] for pair in pairs]
-        if status in (204, 304):
+        if response.status in (204, 304):  # servers would wait for the bytes it announces
             headers = [pair for pair in pairs if pair[0] != b"content-length"]
-        elif isinstance(body, bytes) and not head_only:
+        elif isinstance(body, bytes) and not bodiless:
             length = (b"content-length", b"%d" % len(body))
             if length in pairs and names.count(b"content-length") == 1:
                 headers = [*pairs]
@@ -195,12 +173,11 @@ def _announces_body(headers: HeaderPairs) -> bool:
 class _RequestBody:
     """The upload as the server hands it on, chunk by chunk."""
 
-    __slots__ = ("_receive", "disconnected", "ended")
+    __slots__ = ("_receive", "ended")
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self.ended = False
-        self.disconnected = False
 
     def __aiter__(self) -> _RequestBody:
         return self
@@ -213,46 +190,9 @@ class _RequestBody:
             except TimeoutError:
                 raise RequestTimeout(f"The request body paused for more than {BODY_IDLE_TIMEOUT:g} s.") from None
             if message["type"] == "http.disconnect":
-                self.disconnected = True
                 raise ClientDisconnected("the client left while sending its body")
             self.ended = not message.get("more_body", False)
             chunk: bytes = message.get("body", b"")
             if chunk:
                 return chunk
         raise StopAsyncIteration
-
-
-class _PlainConnection:
-    """The client's connection on a server that offers no more than ASGI."""
-
-    __slots__ = ("_disconnected", "_receive", "_upload", "_watcher")
-
-    def __init__(self, receive: Receive, upload: _RequestBody | None) -> None:
-        self._receive = receive
-        self._upload = upload
-        self._disconnected = False
-        self._watcher: asyncio.Task[None] | None = None
-
-    def on_disconnect(self, callback: Callable[[], object]) -> None:
-        if self._upload is None:  # else its reader, the only one allowed, sees the disconnect
-            self._watcher = asyncio.create_task(self._watch(callback))
-
-    async def _watch(self, callback: Callable[[], object]) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._disconnected = True
-        callback()
-
-    def stop_watching(self) -> None:
-        if self._watcher is not None:
-            self._watcher.cancel()
-
-    def send_whole(self, status: int, headers: HeaderPairs, body: bytes) -> bool:
-        return False
-
-    def linger(self) -> None:
-        pass
-
-    def abort(self) -> None:
-        if not self._disconnected and not (self._upload is not None and self._upload.disconnected):
-            raise ConnectionAbortedError("the response was cut short")  # servers close the connection then

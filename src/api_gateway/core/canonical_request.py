@@ -76,45 +76,54 @@ def canonical_request(request: Request, context: RequestContext, call_next: Hand
 
 def without_hop_by_hop(pairs: HeaderPairs) -> HeaderPairs:
     """The fields less the hop-by-hop ones and those named by `Connection`."""
-    connection = [value for name, value in pairs if name == b"connection"]
-    named = _named_by_connection(connection) if connection else ()
-    return [pair for pair in pairs if pair[0] not in HOP_BY_HOP and pair[0] not in named]
+    dropped = HOP_BY_HOP.union(*[_named_by_connection(value) for name, value in pairs if name == b"connection"])
+    return [pair for pair in pairs if pair[0] not in dropped]
 
 
 def _end_to_end_headers(headers: Headers, http_version: str) -> Headers:
+    # Written for speed, it runs for every request: what can be asked of all names at once is.
     pairs = headers.pairs
     names = [pair[0] for pair in pairs]
     special = _SPECIAL.intersection(names)
-    if special or b"_" in b"".join(names):
-        pairs = _checked_and_stripped(pairs, special, http_version)
-    _check_host([value for name, value in pairs if name == b"host"], http_version)
+    if special:
+        pairs = _stripped(pairs, special, http_version)
+    if b"_" in b"".join(names):
+        pairs = [pair for pair in pairs if b"_" not in pair[0]]
+    hosts = names.count(b"host")
+    if hosts == 1:
+        _check_host(headers.pairs[names.index(b"host")][1])
+    elif hosts > 1:
+        raise BadRequest("There is more than one Host header.")
+    elif http_version == "1.1":
+        raise BadRequest("The Host header is missing.")
     return headers if pairs is headers.pairs else Headers.from_pairs(pairs)
 
 
-def _checked_and_stripped(pairs: HeaderPairs, special: frozenset[bytes], http_version: str) -> HeaderPairs:
-    for name, value in pairs:
-        if name == b"transfer-encoding":
-            _check_transfer_coding(value, http_version)
-        elif name == b"expect" and value.lower() != b"100-continue":
-            raise ExpectationFailed("The only expectation understood is 100-continue.")
+def _stripped(pairs: HeaderPairs, special: frozenset[bytes], http_version: str) -> HeaderPairs:
     dropped = special
     if b"connection" in special:
-        dropped |= _named_by_connection([value for name, value in pairs if name == b"connection"])
-    return [pair for pair in pairs if pair[0] not in dropped and b"_" not in pair[0]]
+        dropped = special.union(*[_named_by_connection(value) for name, value in pairs if name == b"connection"])
+    if len(special) > 1 or b"connection" not in special:
+        for name, value in pairs:
+            if name == b"transfer-encoding":
+                _check_transfer_coding(value, http_version)
+            elif name == b"expect" and value.lower() != b"100-continue":
+                raise ExpectationFailed("The only expectation understood is 100-continue.")
+    return [pair for pair in pairs if pair[0] not in dropped]
 
 
-def _named_by_connection(values: list[bytes]) -> frozenset[bytes]:
-    tokens = (token.strip().lower() for value in values for token in value.split(b","))
-    return frozenset(tokens) - _NEVER_NAMED
+def _named_by_connection(value: bytes) -> frozenset[bytes]:
+    # Only what is as short as honest values is remembered: long ones would be memory for the asking.
+    return _names_in(value) if len(value) <= 64 else _names_in.__wrapped__(value)
 
 
-def _check_host(hosts: list[bytes], http_version: str) -> None:
-    if len(hosts) > 1:
-        raise BadRequest("There is more than one Host header.")
-    if not hosts:
-        if http_version == "1.1":
-            raise BadRequest("The Host header is missing.")
-    elif len(hosts[0]) > _LONGEST_HOST or not _is_host(hosts[0]):
+@lru_cache(maxsize=64)
+def _names_in(value: bytes) -> frozenset[bytes]:
+    return frozenset(token.strip().lower() for token in value.split(b",")) - _NEVER_NAMED
+
+
+def _check_host(value: bytes) -> None:
+    if len(value) > _LONGEST_HOST or not _is_host(value):
         raise BadRequest("The Host header is not a valid host name with an optional port.")
 
 

@@ -30,7 +30,11 @@ PROBLEM_TYPE = "urn:api-gateway:problem:"
 async def error_boundary(request: Request, context: RequestContext, call_next: Handler) -> Response:
     """Middleware: turn whatever is raised further in into a response."""
     try:
-        return await call_next(request, context)
+        response = await call_next(request, context)
+        if not 200 <= response.status <= 599:
+            await response.close()
+            raise ValueError(f"a handler answered with status {response.status}")
+        return response
     except GatewayError as error:
         return render(error, context)
     except ClientDisconnected:

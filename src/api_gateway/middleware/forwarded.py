@@ -24,7 +24,8 @@ A chain that came in one of the two notations only is continued in the other wit
 In-process there is no connection, and whoever calls is the program itself: nothing is added or
 dropped. A connection without an address (a Unix socket) is an untrusted peer named `unknown`.
 
-Cost: one pass over the headers, and one cached look-up of the peer if any proxy is trusted.
+Cost: one pass over the headers, and one cached look-up of the peer if any proxy is trusted: about
+2 us for ten headers of an untrusted peer (`python -m benchmarks pipeline`), 7 us from a proxy.
 
 What it does not do: interpret the other `X-Forwarded-*` (they pass from trusted peers), or route
 by the forwarded host.
@@ -143,7 +144,8 @@ def _stated(pairs: HeaderPairs, host: bytes, peer: str, scheme: str) -> Headers:
 def _statement(peer: str, scheme: str, host: bytes) -> HeaderPairs:
     """What this gateway says of a connection; shared, so read-only.
 
-    Remembered because one connection sends many requests, and writing it anew takes 2 us.
+    Remembered because one connection sends many requests, and writing it anew costs as much as
+    all the rest of this file.
     """
     pairs: HeaderPairs = [(b"x-forwarded-for", peer.encode("latin-1"))] if peer else []
     pairs.append((b"x-forwarded-proto", scheme.encode("ascii")))

@@ -7,7 +7,8 @@ client that left before there was an answer as 499 `DC`.
 The line goes to the logger `api_gateway.access` at INFO; whoever runs the gateway decides where
 that leads. `access_log_format.py` says what is in it, and what never is.
 
-Cost: nothing but one check where the logger is off for INFO.
+Cost: where the logger is off for INFO, one check. Where it is on, a line costs as much as the
+rest of the pipeline, about half of it in `logging` itself.
 
 What it does not do: log the start of a request, or sample.
 """

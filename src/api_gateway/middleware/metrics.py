@@ -15,23 +15,27 @@ left before there was an answer counts as status 499, as in the access log.
 Bound: labels hold only what the configuration names, known methods, flags of the error tree, and
 statuses of three digits; a client cannot add a time series by what it sends.
 
-Cost: label look-ups are the dear part of the library, so the children are kept in dictionaries.
-`python -m benchmarks.middleware` measures it.
+Cost: about 1.5 us a request, because it counts in plain integers; the library makes its metrics of
+them when somebody scrapes. Its own counters and histograms took 4 us (`make bench`, pipeline).
 
-What it does not do: expose itself (the admin application does), or compute quantiles. Nothing is
-created at import; each instance has a registry of its own unless given one. With several worker
-processes (`PROMETHEUS_MULTIPROC_DIR`) there can be one instance a process, because the library
-keeps values by process and name.
+What it does not do: expose itself (the admin application does), compute quantiles, or know of
+other processes (`server/metrics_sum.py` adds theirs).
 
-Source: Prometheus, naming and histogram practices; prometheus-client, multiprocess mode.
+Source: Prometheus, naming and histogram practices.
 """
 
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
+from collections.abc import Iterator
 from functools import partial
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from api_gateway.core.clock import NANOSECONDS, Clock, SystemClock
 from api_gateway.core.errors import ClientDisconnected
@@ -50,11 +54,13 @@ KNOWN_METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH
 NO_ROUTE = "none"
 """The `route` of a request that none matched."""
 
+_BOUNDS = tuple(round(bound * NANOSECONDS) for bound in BUCKETS)
+
 
 class MetricsMiddleware(Observer):
-    """Counts requests in `registry`."""
+    """Counts requests, and shows the counts in `registry`."""
 
-    __slots__ = ("_clock", "_instruments", "_refusals", "_series", "_upstream", "registry")
+    __slots__ = ("_clock", "_counts", "registry")
 
     registry: CollectorRegistry
     """Where the metrics are; hand it to the exposition."""
@@ -67,21 +73,19 @@ class MetricsMiddleware(Observer):
         """
         self.registry = registry if registry is not None else CollectorRegistry()
         self._clock = clock or SystemClock()
-        self._instruments = _Instruments(self.registry)
-        self._series: dict[tuple[str, str, int], _Series] = {}
-        self._upstream: dict[str, Histogram] = {}
-        self._refusals: dict[tuple[str, str], Counter] = {}
+        self._counts = _Counts()
+        self.registry.register(self._counts)
 
     async def __call__(self, request: Request, context: RequestContext, call_next: Handler) -> Response:
         """Answer, and count."""
-        self._instruments.in_flight.inc()
+        self._counts.in_flight += 1
         try:
             response = await call_next(request, context)
         except (asyncio.CancelledError, ClientDisconnected):
             self._count(request.method, context, CLIENT_GONE_STATUS, 0, CLIENT_GONE_FLAG)
             raise
         except BaseException:
-            self._instruments.in_flight.dec()
+            self._counts.in_flight -= 1
             raise
         body = response.body
         if isinstance(body, bytes):
@@ -95,80 +99,111 @@ class MetricsMiddleware(Observer):
         self._count(method, context, response.status, response.bytes_sent, flag)
 
     def _count(self, method: str, context: RequestContext, status: int, size: int, flag: str) -> None:
-        self._instruments.in_flight.dec()
-        series = self._series.get((context.route, method, status)) or self._new_series(context.route, method, status)
-        series.requests.inc()
-        series.duration.observe((self._clock.monotonic() - context.started) / NANOSECONDS)
-        series.body_bytes.inc(size)
+        counts = self._counts
+        counts.in_flight -= 1
+        name = context.route
+        route = counts.routes.get(name) or counts.routes.setdefault(name, _RouteCounts())
+        route.body_bytes += size
+        route.durations.observe(self._clock.monotonic() - context.started)
+        key = (method, status)
+        if key in route.requests:
+            route.requests[key] += 1
+        else:
+            route.count_first(method, status)
         if context.attempts:
-            upstream = self._upstream.get(context.service) or self._new_upstream(context.service)
-            upstream.observe(context.upstream_duration / NANOSECONDS)
+            service = context.service
+            upstream = counts.upstream.get(service) or counts.upstream.setdefault(service, _Durations())
+            upstream.observe(context.upstream_duration)
         if flag != "-":
-            refusals = self._refusals.get((flag, context.route)) or self._new_refusals(flag, context.route)
-            refusals.inc()
-
-    def _new_series(self, route: str, method: str, status: int) -> _Series:
-        known = method in KNOWN_METHODS and 100 <= status <= 599
-        method_label = method if method in KNOWN_METHODS else "OTHER"
-        status_label = str(status) if 100 <= status <= 599 else "OTHER"
-        series = _Series(self._instruments, route or NO_ROUTE, method_label, status_label)
-        if known:  # a client can make up methods without end: those are looked up each time, not kept
-            self._series[route, method, status] = series
-        return series
-
-    def _new_upstream(self, service: str) -> Histogram:
-        return self._upstream.setdefault(service, self._instruments.upstream.labels(service))
-
-    def _new_refusals(self, flag: str, route: str) -> Counter:
-        return self._refusals.setdefault((flag, route), self._instruments.refusals.labels(flag, route or NO_ROUTE))
+            counts.refusals[flag, name] = counts.refusals.get((flag, name), 0) + 1
 
 
-class _Instruments:
-    """The metrics themselves."""
+class _Durations:
+    """A histogram of nanoseconds; the last bucket has no upper bound."""
 
-    __slots__ = ("body_bytes", "duration", "in_flight", "refusals", "requests", "upstream")
+    __slots__ = ("buckets", "total")
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.requests = Counter(
-            "api_gateway_requests_total", "Finished requests.", ["route", "method", "status"], registry=registry
+    def __init__(self) -> None:
+        self.buckets = [0] * (len(_BOUNDS) + 1)
+        self.total = 0
+
+    def observe(self, duration: int) -> None:
+        self.buckets[bisect_left(_BOUNDS, duration)] += 1
+        self.total += duration
+
+    def add_to(self, family: HistogramMetricFamily, label: str) -> None:
+        names = [*map(floatToGoString, BUCKETS), "+Inf"]
+        cumulated = [(name, float(count)) for name, count in zip(names, accumulate(self.buckets), strict=True)]
+        family.add_metric([label], cumulated, self.total / NANOSECONDS)
+
+
+class _RouteCounts:
+    """What is counted for one route."""
+
+    __slots__ = ("body_bytes", "durations", "requests")
+
+    def __init__(self) -> None:
+        self.requests: dict[tuple[str, int], int] = {}
+        self.durations = _Durations()
+        self.body_bytes = 0
+
+    def count_first(self, method: str, status: int) -> None:
+        """Count a pair that is new, or made up: those share one series, not one each."""
+        key = (method if method in KNOWN_METHODS else "OTHER", status if 100 <= status <= 599 else 0)
+        self.requests[key] = self.requests.get(key, 0) + 1
+
+
+class _Counts(Collector):
+    """All counts, as the library collects them."""
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self.routes: dict[str, _RouteCounts] = {}
+        self.upstream: dict[str, _Durations] = {}
+        self.refusals: dict[tuple[str, str], int] = {}
+
+    def describe(self) -> Iterator[Metric]:
+        """The names, so that a registry refuses a second set."""
+        return self.collect()
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics as they stand."""
+        requests = CounterMetricFamily(
+            "api_gateway_requests", "Finished requests.", labels=["route", "method", "status"]
         )
-        self.duration = Histogram(
+        durations = HistogramMetricFamily(
             "api_gateway_request_duration_seconds",
             "From the arrival of a request to the end of its response.",
-            ["route"],
-            registry=registry,
-            buckets=BUCKETS,
+            labels=["route"],
         )
-        self.upstream = Histogram(
+        body_bytes = CounterMetricFamily(
+            "api_gateway_response_body_bytes", "Bytes of response bodies.", labels=["route"]
+        )
+        for name, route in self.routes.items():
+            label = name or NO_ROUTE
+            for (method, status), count in route.requests.items():
+                requests.add_metric([label, method, str(status) if status else "OTHER"], count)
+            route.durations.add_to(durations, label)
+            body_bytes.add_metric([label], route.body_bytes)
+        yield from (requests, durations, body_bytes)
+        upstream = HistogramMetricFamily(
             "api_gateway_upstream_duration_seconds",
             "Time a request waited for response heads of a service, over all attempts.",
-            ["service"],
-            registry=registry,
-            buckets=BUCKETS,
+            labels=["service"],
         )
-        self.body_bytes = Counter(
-            "api_gateway_response_body_bytes_total", "Bytes of response bodies.", ["route"], registry=registry
-        )
-        self.refusals = Counter(
-            "api_gateway_refusals_total",
+        for service, waits in self.upstream.items():
+            waits.add_to(upstream, service)
+        yield upstream
+        refusals = CounterMetricFamily(
+            "api_gateway_refusals",
             "Requests that the gateway refused or that failed, by response flag.",
-            ["flag", "route"],
-            registry=registry,
+            labels=["flag", "route"],
         )
-        self.in_flight = Gauge(
+        for (flag, name), count in self.refusals.items():
+            refusals.add_metric([flag, name or NO_ROUTE], count)
+        yield refusals
+        yield GaugeMetricFamily(
             "api_gateway_requests_in_flight",
             "Requests that have arrived and whose response is not finished.",
-            registry=registry,
-            multiprocess_mode="livesum",
+            value=self.in_flight,
         )
-
-
-class _Series:
-    """The children for one route, method and status, found in one look-up."""
-
-    __slots__ = ("body_bytes", "duration", "requests")
-
-    def __init__(self, instruments: _Instruments, route: str, method: str, status: str) -> None:
-        self.requests = instruments.requests.labels(route, method, status)
-        self.duration = instruments.duration.labels(route)
-        self.body_bytes = instruments.body_bytes.labels(route)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from api_gateway.core.canonical_path import decode_segment
 from api_gateway.core.errors import MethodNotAllowed, NotFound
 from api_gateway.core.request import Request
+from api_gateway.routing.host import host_name
 from api_gateway.routing.route import Route
-from api_gateway.routing.router import Match, Router, host_name
+from api_gateway.routing.router import Match, Router
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.routing.host import host_patterns
 from api_gateway.routing.predicates import Predicates
 from api_gateway.routing.route import Route
 
@@ -145,7 +146,7 @@ class _Leaf:
     def select(self, request: Request, allowed: set[str]) -> Route | None:
         if self.only is not None:
             return self.only
-        for host in _host_keys(request) if self.hosts_matter else ("",):
+        for host in host_patterns(request) if self.hosts_matter else ("",):
             for route in self.by_host.get(host, ()):
                 predicates = route.predicates
                 if predicates.accepts_values(request):
@@ -230,23 +231,6 @@ def _search(
         if route is not None:
             return route, values
     return None
-
-
-def host_name(request: Request) -> str:
-    """The host that a request is for: lower case, without port or trailing dot."""
-    host = (request.header("host") or "").lower()
-    name = host if host.endswith("]") else host.rsplit(":", 1)[0] if ":" in host else host
-    return name.rstrip(".")
-
-
-def _host_keys(request: Request) -> Iterator[str]:
-    host = host_name(request)
-    if host:
-        yield host
-        labels = host.split(".")
-        for start in range(1, len(labels)):
-            yield "*." + ".".join(labels[start:])
-    yield ""
 
 
 def _tie(route: Route, rival: Route, host: str) -> ConfigurationError:

@@ -71,4 +71,4 @@ class _Pages:
 
     async def metrics(self, request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(self._status.registry), headers={**_HEADERS, "content-type": content_type})
+        return Response(encode(await self._status.metrics()), headers={**_HEADERS, "content-type": content_type})

@@ -74,8 +74,7 @@ class ServicesReport:
 class Status(Protocol):
     """What there is to know about a running gateway."""
 
-    @property
-    def registry(self) -> CollectorRegistry:
+    async def metrics(self) -> CollectorRegistry:
         """Its metrics."""
         ...
 
@@ -95,13 +94,17 @@ class Status(Protocol):
 class LocalStatus:
     """The status of a gateway in this process."""
 
-    __slots__ = ("_gateway", "current_phase", "registry")
+    __slots__ = ("_gateway", "_registry", "current_phase")
 
     def __init__(self, gateway: ApiGateway) -> None:
         self._gateway = gateway
-        self.registry = registry_of(gateway)
+        self._registry = registry_of(gateway)
         self.current_phase: Phase = "starting"
         """Set by whoever runs the gateway."""
+
+    async def metrics(self) -> CollectorRegistry:
+        """See `Status`."""
+        return self._registry
 
     async def phase(self) -> Phase:
         """See `Status`."""

@@ -15,9 +15,9 @@ supervisor does. SIGTERM, which may come from whoever stops the group, drains.
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 from api_gateway.build import build_gateway
@@ -70,11 +70,10 @@ class _Worker:
                 self._clear_away()
 
     def _clear_away(self) -> None:
-        """What the supervisor would have done at its end. The last worker does it: others still count."""
-        directory = self._admin_path.parent
+        """What the supervisor would have done at its end."""
         self._admin_path.unlink(missing_ok=True)
-        if not any(directory.glob("*.sock")):
-            shutil.rmtree(directory, ignore_errors=True)
+        with suppress(OSError):  # not empty: another worker still lives
+            self._admin_path.parent.rmdir()
 
     async def _obey(self, reader: asyncio.StreamReader) -> None:
         try:

@@ -1,7 +1,7 @@
 """Worker process: the supervisor's side of one worker, and of those who replace it.
 
 Rule: a worker is alive as long as its socket pair is. Its end is noticed at once, the process is
-reaped, its live gauges are taken out of the metrics, and another is started after a back-off.
+reaped, and another is started after a back-off.
 A worker that ends before it was ever ready is not replaced: what stopped the first will stop the
 second.
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import multiprocessing
-import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -22,17 +21,12 @@ from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from prometheus_client.multiprocess import mark_process_dead
-
 from api_gateway.config.schema import GatewayConfig
 from api_gateway.core.clock import Clock, SystemClock
 from api_gateway.server.restart_backoff import RestartBackoff
 from api_gateway.server.worker import READY, work
 
-METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-"""Read by the metrics library when it is imported: a process has it from its birth, or not at all."""
-
-_processes = multiprocessing.get_context("spawn")  # a fork would copy event loop, locks and metrics
+_processes = multiprocessing.get_context("spawn")  # a fork would copy event loop and locks
 _log = logging.getLogger("api_gateway.workers")
 
 
@@ -46,17 +40,19 @@ class WorkerProcess:
     def __init__(
         self, number: int, config: GatewayConfig, listener: socket.socket, directory: Path, clock: Clock | None = None
     ) -> None:
-        """`directory` is private; the admin socket and the metrics files go there."""
+        """`directory` is private; the admin socket goes there."""
         self.was_ready = asyncio.Event()
         """Set when the first process accepts connections, and ever after."""
         self.admin_path = directory / f"{number}.sock"
+        self.births = 0
+        """How many processes this has been."""
         self._number = number
         self._config = config
         self._listener = listener
-        self._directory = directory
         self._clock = clock or SystemClock()
         self._backoff = RestartBackoff()
         self._stopping = asyncio.Event()
+        self._order = b""
         self._process: BaseProcess | None = None
         self._control: asyncio.StreamWriter | None = None
 
@@ -84,6 +80,7 @@ class WorkerProcess:
     def stop(self, order: bytes) -> None:
         """Send `order`, and replace the process no more."""
         self._stopping.set()
+        self._order = order
         if self._control is not None:
             self._control.write(order)
 
@@ -100,13 +97,15 @@ class WorkerProcess:
                 target=work, args=(self._config, self._listener, theirs, self.admin_path), daemon=True
             )
             try:
-                with _birth(self._directory):
+                with _deaf_to_ctrl_c():
                     process.start()
             except OSError as error:
                 ours.close()
                 return f"not started: {error}"
         self._process = process
+        self.births += 1
         reader, self._control = await asyncio.open_connection(sock=ours)
+        self._control.write(self._order)  # given while there was nobody to hear it
         try:
             await self._listen_to(reader)
         finally:
@@ -114,7 +113,6 @@ class WorkerProcess:
             self._control = None
         await asyncio.to_thread(process.join)
         self._process = None
-        mark_process_dead(process.pid, str(self._directory))  # type: ignore[no-untyped-call]  # the library's gap
         code = process.exitcode or 0
         process.close()
         return f"by signal {-code}" if code < 0 else f"exit code {code}"
@@ -131,17 +129,11 @@ class WorkerProcess:
 
 
 @contextmanager
-def _birth(directory: Path) -> Iterator[None]:
-    """What a process has from its birth: where its metrics go, and no ear for Ctrl-C."""
-    before = os.environ.get(METRICS_VARIABLE)
-    os.environ[METRICS_VARIABLE] = str(directory)
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """What a process is born with: no ear for Ctrl-C."""
     resource_tracker.ensure_running()  # here, because starting it unblocks the signal
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
-        if before is None:
-            del os.environ[METRICS_VARIABLE]
-        else:
-            os.environ[METRICS_VARIABLE] = before

@@ -74,15 +74,13 @@ class _Supervisor:
     def __init__(self, config: GatewayConfig, count: int, listener: socket.socket, directory: Path) -> None:
         self._drain_timeout = config.drain_timeout
         self._listener = listener
-        self._directory = directory
         self._stop = Stop()
         self._workers = [WorkerProcess(number, config, listener, directory) for number in range(1, count + 1)]
 
     async def serve(self, gateway: ApiGateway, admin_listener: socket.socket, on_ready: Callable[[], None]) -> None:
         self._stop.on_signals()
         lives = [asyncio.create_task(worker.keep_alive()) for worker in self._workers]
-        paths = [worker.admin_path for worker in self._workers]
-        async with WorkersStatus(gateway, paths, self._directory) as status:
+        async with WorkersStatus(gateway, self._workers) as status:
             admin = HttpServer(admin_app(status))
             await admin.start(admin_listener)
             try:
@@ -94,7 +92,7 @@ class _Supervisor:
 
     async def _until_asked_to_stop(self, lives: Sequence[asyncio.Task[None]], on_ready: Callable[[], None]) -> None:
         asked = asyncio.create_task(self._stop.draining.wait())
-        started = asyncio.gather(*(worker.was_ready.wait() for worker in self._workers))
+        started = asyncio.create_task(self._until_all_were_ready())
         try:
             first: list[asyncio.Future[Any]] = [asked, started, *lives]
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
@@ -107,6 +105,10 @@ class _Supervisor:
         finally:
             asked.cancel()
             started.cancel()
+
+    async def _until_all_were_ready(self) -> None:
+        for worker in self._workers:
+            await worker.was_ready.wait()
 
     async def _end(self, lives: Sequence[asyncio.Task[None]]) -> None:
         """Every worker ended: by draining, by being cut, or killed."""

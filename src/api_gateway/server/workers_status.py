@@ -1,8 +1,8 @@
 """Workers' status: the status of several processes, as if they were one.
 
 Rule: the routing table is the same everywhere and is read here; counts are asked of every worker
-over its Unix-domain socket and added up; metrics come from the files that all workers write, so
-those of a worker that died still count. Ready is when every worker says so.
+over its Unix-domain socket and added up, metrics too (`metrics_sum.py`). Ready is when every worker
+says so.
 
 Bound: a worker that does not answer within `PATIENCE` is left out, and the report says so.
 """
@@ -12,16 +12,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx2 as httpx
 from prometheus_client import CollectorRegistry
-from prometheus_client.multiprocess import MultiProcessCollector
 from pydantic import TypeAdapter, ValidationError
 
 from api_gateway.core.api_gateway import ApiGateway
+from api_gateway.server.metrics_sum import MetricsSum
 from api_gateway.server.status import (
     EndpointStatus,
     Phase,
@@ -31,6 +30,7 @@ from api_gateway.server.status import (
     routes_of,
     services_of,
 )
+from api_gateway.server.worker_process import WorkerProcess
 
 PATIENCE = 1.0
 """Seconds for a worker to answer."""
@@ -39,38 +39,48 @@ _REPORT = TypeAdapter(ServicesReport)
 
 
 class WorkersStatus:
-    """The status of the workers behind `admin_paths`; use it as an asynchronous context manager."""
+    """The status of `workers`; use it as an asynchronous context manager."""
 
-    def __init__(self, gateway: ApiGateway, admin_paths: Sequence[Path], metrics: Path) -> None:
-        """`gateway` is built like the workers' own and serves nothing; `metrics` is their directory."""
-        self.registry = CollectorRegistry()
-        MultiProcessCollector(self.registry, path=str(metrics))  # type: ignore[no-untyped-call]  # the library's gap
+    def __init__(self, gateway: ApiGateway, workers: Sequence[WorkerProcess]) -> None:
+        """`gateway` is built like the workers' own and serves nothing."""
+        self._metrics = MetricsSum(len(workers))
         self.draining = False
         """Set by whoever runs the workers."""
         self._routes = routes_of(gateway)
         self._services = services_of(gateway)
         # No connection is kept: a worker may be another process by the next time.
         fresh = httpx.Limits(max_keepalive_connections=0)
-        self._workers = [
+        self._workers = workers
+        self._clients = [
             httpx.AsyncClient(
-                transport=httpx.AsyncHTTPTransport(uds=str(path), limits=fresh),
+                transport=httpx.AsyncHTTPTransport(uds=str(worker.admin_path), limits=fresh),
                 base_url="http://worker",
                 timeout=PATIENCE,
                 trust_env=False,
             )
-            for path in admin_paths
+            for worker in workers
         ]
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        for worker in self._workers:
-            await self._open.enter_async_context(worker)
+        for client in self._clients:
+            await self._open.enter_async_context(client)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self._open.aclose()
+
+    async def metrics(self) -> CollectorRegistry:
+        """See `Status`."""
+        asked = [worker.births for worker in self._workers]
+        for place, answer in enumerate(await self._ask_all("/metrics")):
+            if answer is not None and answer.is_success:
+                self._metrics.update(place, asked[place], answer.text)
+            else:
+                self._metrics.gone(place)
+        return self._metrics.registry
 
     async def phase(self) -> Phase:
         """See `Status`."""
@@ -92,13 +102,13 @@ class WorkersStatus:
         return ServicesReport(total, len(self._workers), len(reports))
 
     async def _ask_all(self, path: str) -> list[httpx.Response | None]:
-        return await asyncio.gather(*(_ask(worker, path) for worker in self._workers))
+        return await asyncio.gather(*(_ask(client, path) for client in self._clients))
 
 
-async def _ask(worker: httpx.AsyncClient, path: str) -> httpx.Response | None:
+async def _ask(client: httpx.AsyncClient, path: str) -> httpx.Response | None:
     try:
         async with asyncio.timeout(PATIENCE):
-            return await worker.get(path)
+            return await client.get(path)
     except (httpx.HTTPError, TimeoutError):
         return None
 

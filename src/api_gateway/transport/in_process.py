@@ -50,7 +50,10 @@ class InProcessTransport:
         return await handler(request, context)
 
     async def close(self) -> None:
-        """Nothing is kept open."""
+        """End what applications still run behind their answers."""
+        for handler in self._handlers.values():
+            if isinstance(handler, AsgiService):
+                await handler.close()
 
 
 class AsgiService:
@@ -77,6 +80,14 @@ class AsgiService:
         except BaseException:
             await call.aclose()
             raise
+
+    async def close(self) -> None:
+        """End every call that is still running, background work included."""
+        running = list(self._running)
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running)
 
 
 class _AsgiCall:

@@ -6,8 +6,9 @@ Rule: one process and one server listen on all the ports; the port that a connec
 says which instance it reached, and every answer says so in `x-served-by`. Sixteen servers
 would show a client nothing more and take seconds to start.
 
-The process writes its map (instance name to port) as one line of JSON, serves, and ends when its
-standard input does. So it cannot outlive whoever started it, however that one ended.
+The process writes its map (instance name to port) as one line of JSON and serves. Started without
+a port, by the demo, it ends when its standard input does, so it cannot outlive whoever started it,
+however that one ended; started by hand, with a port, it ends with Ctrl-C.
 
 What it does not do: fail on purpose, or give instances different loads.
 """
@@ -89,12 +90,13 @@ def listen(first_port: int) -> dict[str, socket.socket]:
 
     Raises:
         OSError: a port is taken.
+        OverflowError: a port is over 65535.
     """
     sockets: dict[str, socket.socket] = {}
     try:
         for offset, name in enumerate(instance_names()):
             sockets[name] = _bound(first_port + offset if first_port else 0)
-    except OSError:
+    except (OSError, OverflowError):  # the latter: not a port number
         for opened in sockets.values():
             opened.close()
         raise
@@ -109,14 +111,14 @@ def _bound(port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
         listener.listen()
-    except OSError:
+    except (OSError, OverflowError):
         listener.close()
         raise
     return listener
 
 
-async def serve(sockets: Mapping[str, socket.socket]) -> None:
-    """Serve all instances until standard input ends."""
+async def serve(sockets: Mapping[str, socket.socket], *, until_input_ends: bool) -> None:
+    """Serve all instances until a signal comes, or also until standard input ends."""
     services = demo_services(open_shop(Random(SEED)))
     by_port: dict[int, ASGIApp] = {
         opened.getsockname()[1]: Instance(name, services[name.rpartition("-")[0]]) for name, opened in sockets.items()
@@ -133,7 +135,8 @@ async def serve(sockets: Mapping[str, socket.socket]) -> None:
             timeout_graceful_shutdown=0,
         )
     )
-    threading.Thread(target=_stop_when_input_ends, args=(server,), daemon=True).start()
+    if until_input_ends:
+        threading.Thread(target=_stop_when_input_ends, args=(server,), daemon=True).start()
     await server.serve(sockets=list(sockets.values()))
 
 
@@ -143,16 +146,20 @@ def _stop_when_input_ends(server: uvicorn.Server) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the services' process; the one argument is the first port."""
+    """Run the services' process; the one argument, if there is one, is the first port."""
+    if len(arguments) > 1 or not all(argument.isdecimal() for argument in arguments):
+        print("error: write one port, the first of the instances', or nothing", file=sys.stderr)
+        return 2
     try:
         sockets = listen(int(arguments[0]) if arguments else 0)
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         print(f"error: no port for an instance of the services: {error}", file=sys.stderr)
         return 1
     known = json.dumps({name: opened.getsockname()[1] for name, opened in sockets.items()})
     with suppress(BrokenPipeError):  # whoever started this has ended already; the input's end says so too
         os.write(sys.stdout.fileno(), known.encode() + b"\n")
-    asyncio.run(serve(sockets))
+    with suppress(KeyboardInterrupt):
+        asyncio.run(serve(sockets, until_input_ends=not arguments))
     return 0
 
 

@@ -20,6 +20,7 @@ from typing import cast
 from api_gateway.core.errors import GatewayError, UpstreamProtocolError, UpstreamReset, UpstreamTimeout
 from api_gateway.core.response import Response
 from api_gateway.transport.forwarding import downstream_headers
+from api_gateway.transport.http1.last_words import last_words
 from api_gateway.transport.http1.lazy_timer import NEVER, LazyTimer
 from api_gateway.transport.http1.pool import ConnectionPool
 from api_gateway.transport.http1.response_body import ResponseBody
@@ -85,6 +86,9 @@ class Http1Connection(asyncio.Protocol):
             await upload(self)
             self._upload = None
             self._watch()
+        except asyncio.CancelledError:
+            self.abort()  # whoever cancelled it: an exchange cannot end without its upload
+            raise
         except Exception as error:
             self._fail(error)
 
@@ -99,12 +103,11 @@ class Http1Connection(asyncio.Protocol):
         if self._room is not None:
             await self._room
             self._watch()
+        elif self._transport is None or self._transport.is_closing():
+            await asyncio.sleep(0)  # let the event loop say that the connection is lost
 
     def quiet(self) -> bool:
-        """Whether nothing has come since the last answer, in the socket's own buffer too.
-
-        What lies there unread belongs to no request: it would be taken for the next one's answer.
-        """
+        """Whether nothing waits unread in the socket: it would be taken for the next request's answer."""
         return not self._arrivals.poll(0)
 
     @property
@@ -142,7 +145,10 @@ class Http1Connection(asyncio.Protocol):
         self._fail(UpstreamReset("the service closed the connection before its answer was complete"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
+        transport, self._transport, self.usable = self._transport, None, False
+        if exc is not None and (self._head is not None or self._body is not None):
+            for data in last_words(transport):
+                self.data_received(data)
         self._fail(UpstreamReset(f"the connection broke before the answer was complete: {exc}"))
         self._timer.cancel()
 
@@ -193,18 +199,14 @@ class Http1Connection(asyncio.Protocol):
             self._timer.expire_in(self._timeouts.idle)
 
     def _finish(self) -> None:
-        parser = self._parser
+        parser, transport = self._parser, self._transport
         self._body = None
         self.resume_body()
-        in_order = self.usable and parser.keep_alive and not parser.surplus
-        if in_order and self._all_sent() and self._pool.give_back(self):
+        sent = self._upload is None and transport is not None and not transport.get_write_buffer_size()
+        if sent and self.usable and parser.keep_alive and not parser.surplus and self._pool.give_back(self):
             self._timer.expire_in(KEEP_ALIVE)
         else:
             self.abort()
-
-    def _all_sent(self) -> bool:
-        transport = self._transport
-        return self._upload is None and transport is not None and not transport.get_write_buffer_size()
 
     # The end.
 

@@ -3,9 +3,11 @@
 Rule: last in, first out. The connection used last is the least likely to have been closed by the
 other side meanwhile, and the surplus of a burst stays at the bottom, ages, and is closed.
 Only connections that ended an exchange in perfect order come here; any doubt about where a
-message ends, and the connection is closed instead (see `connection.py`).
+message ends, and the connection is closed instead (see `connection.py`). Before one is taken, its
+socket is asked: bytes or an end of stream that wait there, unseen by the event loop as yet, close it.
 
-Cost: O(1) a request. No lock: one event loop, and no `await` between look and take.
+Cost: O(1) a request, and a system call of half a microsecond. No lock: one event loop, and no
+`await` between look and take.
 
 What it does not do: limit how many connections are in use. That is a bulkhead's part.
 """

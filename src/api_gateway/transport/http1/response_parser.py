@@ -158,6 +158,8 @@ class ResponseParser:
             self._interim = False
             self.headers = []
         else:
+            if self._head_only and self._transfer_codings:
+                self.surplus = True  # chunks, behind an answer that has no body
             self.complete = True
 
     def _skip_interim(self, status: int) -> None:
