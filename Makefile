@@ -48,7 +48,7 @@ demo: $(VENV)/.core
 	@$(BIN)/api-gateway demo
 
 test: $(VENV)/.test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto
 
 check: $(VENV)/.check
 	@echo "ruff: lint" && $(BIN)/ruff check .
