@@ -32,6 +32,7 @@ from uvicorn.server import ServerState
 from api_gateway.core.asgi import CONNECTION_EXTENSION
 from api_gateway.core.errors import ClientDisconnected, ClientError
 from api_gateway.core.headers import HeaderPairs
+from api_gateway.core.lazy_timer import LazyTimer
 from api_gateway.server.close_delimited import reset
 from api_gateway.server.edge_reader import EdgeLimits as EdgeLimits
 from api_gateway.server.edge_reader import EdgeReader
@@ -59,6 +60,7 @@ class EdgeProtocol(EdgeReader):
         self._running: RequestResponseCycle | None = None
         self._disconnected: Callable[[], object] | None = None
         self._send_watch: SendWatch
+        self._idle = LazyTimer(self.loop, self._close)  # in place of uvicorn's timer for each request
         self._closing_after_answers = self._closing_after_this_one = False
 
     @classmethod
@@ -129,6 +131,7 @@ class EdgeProtocol(EdgeReader):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._send_watch.stop()
+        self._idle.cancel()
         self.pipeline.clear()
         self._tell_disconnected()
 
@@ -141,8 +144,8 @@ class EdgeProtocol(EdgeReader):
         if not self.transport.is_closing():
             self._send_watch.stop()
 
-    def timeout_keep_alive_handler(self) -> None:
-        self._close()
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle.rest()
 
     def _close(self) -> None:
         self._send_watch.close()
@@ -158,13 +161,18 @@ class EdgeProtocol(EdgeReader):
         self._running = None
         if self._closing_after_this_one:
             self.pipeline.clear()
-        last = not self.pipeline
-        super().on_response_complete()
+        self.server_state.total_requests += 1
         if self.transport.is_closing():
             if self.transport.get_write_buffer_size():
                 self._send_watch.start()
-        elif last and self._closing_after_answers:
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._closing_after_answers:
             self._close_gently()
+        else:
+            self._idle.expire_in(self.timeout_keep_alive)
 
     def _refuse(self, error: ClientError) -> None:
         """Answer a request that never became one, and be done with this connection."""

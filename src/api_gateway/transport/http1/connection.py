@@ -18,10 +18,10 @@ from collections.abc import Callable, Coroutine
 from typing import cast
 
 from api_gateway.core.errors import GatewayError, UpstreamProtocolError, UpstreamReset, UpstreamTimeout
+from api_gateway.core.lazy_timer import NEVER, LazyTimer
 from api_gateway.core.response import Response
 from api_gateway.transport.forwarding import downstream_headers
 from api_gateway.transport.http1.last_words import last_words
-from api_gateway.transport.http1.lazy_timer import NEVER, LazyTimer
 from api_gateway.transport.http1.pool import ConnectionPool
 from api_gateway.transport.http1.response_body import ResponseBody
 from api_gateway.transport.http1.response_parser import ResponseParser

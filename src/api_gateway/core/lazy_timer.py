@@ -33,6 +33,10 @@ class LazyTimer:
         if self._deadline < self._wakes_at:
             self._wake_at_deadline()
 
+    def rest(self) -> None:
+        """Have no deadline, until the next `expire_in`."""
+        self._deadline = NEVER
+
     def cancel(self) -> None:
         """Forget the callback, too: nothing of this timer is left in the event loop."""
         self._deadline = self._wakes_at = NEVER

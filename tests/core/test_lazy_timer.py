@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from api_gateway.transport.http1.lazy_timer import NEVER, LazyTimer
+from api_gateway.core.lazy_timer import NEVER, LazyTimer
 
 
 class Alarm:
