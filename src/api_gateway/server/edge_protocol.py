@@ -147,6 +147,9 @@ class EdgeProtocol(EdgeReader):
     def _unset_keepalive_if_required(self) -> None:
         self._idle.rest()
 
+    def _busy(self) -> bool:
+        return self._running is not None
+
     def _close(self) -> None:
         self._send_watch.close()
 

@@ -24,10 +24,11 @@ import asyncio
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
+from urllib.parse import unquote
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from api_gateway.core.errors import BadRequest, ClientError, HeadersTooLarge, RequestTimeout, TargetTooLong
@@ -76,6 +77,10 @@ class EdgeReader(HttpToolsProtocol):
     @abstractmethod
     def _refuse(self, error: ClientError) -> None:
         """Answer a request that never became one, and be done with this connection."""
+
+    @abstractmethod
+    def _busy(self) -> bool:
+        """Whether a request is running, so that the next must wait."""
 
     @abstractmethod
     def _close(self) -> None:
@@ -177,7 +182,7 @@ class EdgeReader(HttpToolsProtocol):
         if not ORIGIN_FORM.fullmatch(self.url):
             self.url = to_origin_form(self.parser.get_method(), self.url, self.headers)
         self._bytes_without_progress = 0
-        super().on_headers_complete()
+        self._begin_request(version)
         self.headers = []  # what comes now are trailers
         if version == "1.0":
             self.cycle.send = CloseDelimitedSend(self.cycle)  # type: ignore[method-assign]  # uvicorn would chunk
@@ -185,6 +190,34 @@ class EdgeReader(HttpToolsProtocol):
             self.flow.resume_reading()  # while reading is paused, nobody notices that the client leaves
             if len(self.pipeline) > MAX_PIPELINED:
                 raise BadRequest(f"More than {MAX_PIPELINED} requests wait on this connection.")
+
+    def _begin_request(self, version: str) -> None:
+        """Uvicorn's `on_headers_complete`, without parsing a URL that is known to be a path."""
+        path, _, query = self.url.partition(b"?")
+        scope = self.scope
+        scope["http_version"] = version
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["raw_path"] = path
+        scope["path"] = unquote(path.decode("ascii")) if b"%" in path else path.decode("ascii")
+        scope["query_string"] = query
+        self.cycle = RequestResponseCycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version == "1.1" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        if self._busy():
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+        else:
+            self._start_asgi_task(self.cycle, self.app)
 
     def _check_size(self) -> None:
         limits = self.limits

@@ -2,7 +2,7 @@
 
 Reading order: `transport.py` (one request), `connection.py` (one connection's life),
 `response_parser.py` (bytes to response), `response_body.py` and `request_body.py` (streaming with
-back-pressure), `pool.py` (keep-alive), `lazy_timer.py` (timeouts),
+back-pressure), `pool.py` (keep-alive),
 `tls_end.py` and `last_words.py` (how connections end).
 """
 
