@@ -51,19 +51,20 @@ class Http1Connection(asyncio.Protocol):
 
     # The exchange, as the transport drives it.
 
-    async def exchange(
+    def exchange(
         self, head: bytes, upload: Callable[[Http1Connection], Coroutine[None, None, None]] | None, head_only: bool
-    ) -> Response:
-        """Send a request and wait for the head of its answer.
+    ) -> asyncio.Future[Response]:
+        """Send a request. The future is the head of its answer, or the `UpstreamError` that there is none.
 
-        Raises:
-            UpstreamError: no usable answer; the connection is closed.
+        Not a coroutine, as one more would be half a microsecond for each request. Whoever is
+        cancelled while waiting for the future must call `abandon`.
         """
+        answer: asyncio.Future[Response] = self._loop.create_future()
         if not self.usable:
             self.abort()
-            raise UpstreamReset("the connection was closed before it was used")
+            answer.set_exception(UpstreamReset("the connection was closed before it was used"))
+            return answer
         self._parser.expect(head_only)
-        answer: asyncio.Future[Response] = self._loop.create_future()
         self._head = answer
         self.write(head)
         if upload is None:
@@ -71,15 +72,15 @@ class Http1Connection(asyncio.Protocol):
         else:
             self._upload = self._loop.create_task(self._send(upload))
             self._watch()
-        try:
-            return await answer
-        except asyncio.CancelledError:
-            # The head may have come in the same instant; then the connection may be another's by now.
-            if answer.cancelled():
-                self.abort()
-            elif answer.exception() is None:
-                await answer.result().close()
-            raise
+        return answer
+
+    async def abandon(self, answer: asyncio.Future[Response]) -> None:
+        """Nobody waits for `answer` any more."""
+        # The head may have come in the same instant; then the connection may be another's by now.
+        if answer.cancelled():
+            self.abort()
+        elif answer.exception() is None:
+            await answer.result().close()
 
     async def _send(self, upload: Callable[[Http1Connection], Coroutine[None, None, None]]) -> None:
         try:

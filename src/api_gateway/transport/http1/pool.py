@@ -26,11 +26,11 @@ MAX_IDLE = 256
 class ConnectionPool:
     """The idle connections to one endpoint."""
 
-    __slots__ = ("_active", "_closed", "_idle")
+    __slots__ = ("_closed", "_idle", "_open")
 
     def __init__(self) -> None:
         self._idle: list[Http1Connection] = []
-        self._active: set[Http1Connection] = set()
+        self._open: set[Http1Connection] = set()
         self._closed = False
 
     def take(self) -> Http1Connection | None:
@@ -39,20 +39,18 @@ class ConnectionPool:
             connection = self._idle.pop()
             if connection.usable:
                 if connection.quiet():
-                    self._active.add(connection)
                     return connection
                 connection.abort()
         return None
 
     def adopt(self, connection: Http1Connection) -> None:
         """A connection has been made for a request; of no use if this pool was closed meanwhile."""
-        self._active.add(connection)
+        self._open.add(connection)
         if self._closed:
             connection.abort()
 
     def give_back(self, connection: Http1Connection) -> bool:
         """Keep a connection for the next request; False if there is no room and it must close."""
-        self._active.discard(connection)
         if self._closed or len(self._idle) >= MAX_IDLE:
             return False
         self._idle.append(connection)
@@ -60,14 +58,14 @@ class ConnectionPool:
 
     def forget(self, connection: Http1Connection) -> None:
         """A connection is gone."""
-        self._active.discard(connection)
+        self._open.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
 
     def close(self) -> None:
         """Close every connection, in use or not."""
         self._closed = True
-        for connection in (*self._idle, *self._active):
+        for connection in tuple(self._open):
             connection.abort()
         self._idle.clear()
 
@@ -79,4 +77,4 @@ class ConnectionPool:
     @property
     def active(self) -> int:
         """How many connections are in use."""
-        return len(self._active)
+        return len(self._open) - len(self._idle)

@@ -46,19 +46,24 @@ class Http1Transport:
 
     async def send(self, url: str, request: Request, context: RequestContext) -> Response:
         """See `Transport.send`."""
-        origin, pool = self._endpoint(url)
+        origin, pool = self._endpoints.get(url) or self._endpoint(url)
         host = context.upstream_host or origin.authority
         head, upload = _serialize(request, origin.base_path, host.encode("latin-1"))
-        head_only = request.method == "HEAD"
         connection = pool.take()
-        if connection is not None:
+        repeatable = connection is not None and upload is None and request.method in IDEMPOTENT_METHODS
+        while True:
+            if connection is None:
+                connection = await self._connect(origin, pool)
+            answer = connection.exchange(head, upload, request.method == "HEAD")
             try:
-                return await connection.exchange(head, upload, head_only)
+                return await answer
             except UpstreamReset:
-                if connection.answered or upload is not None or request.method not in IDEMPOTENT_METHODS:
+                if not repeatable or connection.answered:
                     raise
-        connection = await self._connect(origin, pool)
-        return await connection.exchange(head, upload, head_only)
+                connection, repeatable = None, False
+            except asyncio.CancelledError:
+                await connection.abandon(answer)
+                raise
 
     async def close(self) -> None:
         """Close all connections, those being made too; exchanges under way fail."""
@@ -71,10 +76,9 @@ class Http1Transport:
         return self._endpoint(url)[1]
 
     def _endpoint(self, url: str) -> tuple[Origin, ConnectionPool]:
-        known = self._endpoints.get(url)
-        if known is None:
-            known = self._endpoints[url] = (Origin.parse(url), ConnectionPool())
-        return known
+        if url not in self._endpoints:
+            self._endpoints[url] = (Origin.parse(url), ConnectionPool())
+        return self._endpoints[url]
 
     async def _connect(self, origin: Origin, pool: ConnectionPool) -> Http1Connection:
         if origin.secure and self._tls is None:
