@@ -11,10 +11,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from api_gateway.core.errors import GatewayError, UpstreamProtocolError, UpstreamReset, UpstreamTimeout
+from api_gateway.core.request import Request
+from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
 from api_gateway.transport.http1 import connection as connection_module
 from api_gateway.transport.http1.connection import Http1Connection
-from api_gateway.transport.http1.pool import ConnectionPool
+from api_gateway.transport.http1.transport import Http1Transport
 from tests.support.http1_client import SHORT, Http1Client, http1_client
 from tests.support.misbehaving_origin import STOLEN
 
@@ -422,13 +424,15 @@ WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 )
 async def test_a_cancel_in_the_very_instant_of_the_answer(answer: bytes, cancel_first: bool, kept: int) -> None:
     here, there = socket.socketpair()
-    pool = ConnectionPool()
+    transport = Http1Transport(SHORT)
+    pool = transport.pool(url := "http://service.test")
     with there:
         _, connection = await asyncio.get_running_loop().create_connection(
             lambda: Http1Connection(pool, SHORT), sock=here
         )
         pool.adopt(connection)
-        task = asyncio.create_task(connection.exchange(b"GET / HTTP/1.1\r\n\r\n", None, head_only=False))
+        assert pool.give_back(connection)
+        task = asyncio.create_task(transport.send(url, Request("GET", "/"), RequestContext()))
         await asyncio.sleep(0)
         if cancel_first:
             task.cancel()

@@ -124,12 +124,12 @@ class ResponseParser:
         if name == b"transfer-encoding":
             self._transfer_codings.append(value.rstrip(b" ").lower())  # llhttp does not take a tab for a space
         self.headers.append((name, value.rstrip()))
+        if len(self.headers) > MAX_FIELDS:
+            raise UpstreamProtocolError(f"more than {MAX_FIELDS} header fields")
 
     def on_headers_complete(self) -> None:
         if self.surplus:
             return
-        if len(self.headers) > MAX_FIELDS:
-            raise UpstreamProtocolError(f"more than {MAX_FIELDS} header fields")
         status = self._parser.get_status_code()
         if 100 <= status < 200:
             self._skip_interim(status)
