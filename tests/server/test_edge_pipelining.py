@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from api_gateway import Request, RequestContext, Response
-from api_gateway.server.edge_reader import MAX_PIPELINED
+from api_gateway.server.edge_protocol import MAX_PIPELINED
 from tests.support.gateway_server import answering, on_both_loops, serve, until
 from tests.support.raw_client import connect
 

@@ -1,7 +1,8 @@
 """Edge protocol: one client connection, hardened for clients that do not mean well.
 
-uvicorn's httptools protocol in two halves: `edge_reader.py` bounds what comes in, this file decides
-what goes out, and how a connection ends.
+A protocol for uvicorn's server, in three parts: `edge_reader.py` bounds what comes in,
+`edge_exchange.py` is one request and its answer, and this file decides whose turn it is, and how a
+connection ends.
 
 | what happens | how it ends |
 |---|---|
@@ -12,8 +13,6 @@ what goes out, and how a connection ends.
 | an answer that fails in its middle | a cut, which HTTP/1.0 sees as a reset (`close_delimited.py`) |
 | a client that stops taking its answer | a reset (`send_watch.py`) |
 
-This class is the `api_gateway.connection` extension that `core/asgi.py` uses.
-
 What it does not do: limit the number of connections, or the total time of a body.
 """
 
@@ -22,18 +21,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections import deque
 
-from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
-from api_gateway.core.asgi import CONNECTION_EXTENSION
-from api_gateway.core.errors import ClientDisconnected, ClientError
-from api_gateway.core.headers import HeaderPairs
+from api_gateway.core.asgi import Scope
+from api_gateway.core.errors import BadRequest, ClientError
 from api_gateway.core.lazy_timer import LazyTimer
 from api_gateway.server.close_delimited import reset
+from api_gateway.server.edge_exchange import EdgeExchange
 from api_gateway.server.edge_reader import EdgeLimits as EdgeLimits
 from api_gateway.server.edge_reader import EdgeReader
 from api_gateway.server.refusal import refusal
@@ -41,6 +39,8 @@ from api_gateway.server.send_watch import SendWatch
 
 LINGER = 2.0
 """Seconds for which a refused client may go on sending before the connection closes."""
+MAX_PIPELINED = 32
+"""Requests that may wait on one connection: 256 KiB, one read, could hold 10,000 of them."""
 
 _log = logging.getLogger("api_gateway.edge")
 
@@ -55,127 +55,117 @@ class EdgeProtocol(EdgeReader):
         app_state: dict[str, object],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._extensions[CONNECTION_EXTENSION] = self
-        self._running: RequestResponseCycle | None = None
-        self._disconnected: Callable[[], object] | None = None
+        """As uvicorn calls it; `app_state` is the lifespan's, which a gateway does not use."""
+        super().__init__(_loop or asyncio.get_running_loop())
+        self.server_state = server_state
+        self.lingers = False
+        self._application = config.loaded_app
+        self._keep_alive = config.timeout_keep_alive
+        self._running: EdgeExchange | None = None
+        self._waiting: deque[tuple[EdgeExchange, Scope]] = deque()
+        self._idle = LazyTimer(self.loop, self._close)
+        self._closing_after_answers = False
         self._send_watch: SendWatch
-        self._idle = LazyTimer(self.loop, self._close)  # in place of uvicorn's timer for each request
-        self._closing_after_answers = self._closing_after_this_one = False
 
     @classmethod
     def with_limits(cls, limits: EdgeLimits) -> type[EdgeProtocol]:
         """This protocol with other limits; uvicorn wants a class."""
         return type("EdgeProtocol", (cls,), {"limits": limits})
 
-    # The connection extension.
-
-    def on_disconnect(self, callback: Callable[[], object]) -> None:
-        """See `core.asgi.ClientConnection`."""
-        if self._running is None or self._running.disconnected:
-            raise ClientDisconnected("the client left, or sent a malformed body, before its request began")
-        self._disconnected = callback
-
-    def send_whole(self, status: int, headers: HeaderPairs, body: bytes) -> bool:
-        """See `core.asgi.ClientConnection`.
-
-        uvicorn writes head and body apart; on loopback a write costs 10 us, so one is saved here.
-        """
-        cycle = self._running
-        if cycle is None or cycle.disconnected or self.flow.write_paused:
-            return False
-        parts = [STATUS_LINE[status]]
-        for name, value in headers:
-            parts += (name, b": ", value, b"\r\n")
-        if not cycle.keep_alive:
-            parts.append(b"connection: close\r\n")
-        parts.append(b"\r\n")
-        head = b"".join(parts)
-        lines = len(headers) + (2 if cycle.keep_alive else 3)
-        if head.count(b"\n") != lines or head.count(b"\r") != lines:
-            raise ValueError("a response header holds a line break")
-        bodiless = cycle.scope["method"] == "HEAD" or status in (204, 304)
-        self.transport.write(head if bodiless else head + body)
-        cycle.response_started = cycle.response_complete = True
-        cycle.message_event.set()
-        if not cycle.keep_alive:
-            self.transport.close()
-        cycle.on_response()
-        return True
-
-    def linger(self) -> None:
-        """See `core.asgi.ClientConnection`."""
-        if self._running is not None:
-            self._closing_after_answers = self._closing_after_this_one = True
-            self._running.keep_alive = True  # the header says close; closing at once could reset the answer away
-
-    def abort(self) -> None:
-        """See `core.asgi.ClientConnection`."""
-        if self._running is None:
-            return
-        self._running.disconnected = True
-        if self.transport.is_closing():
-            return
-        if self._running.scope["http_version"] == "1.0":
-            reset(self.transport)  # a mere end would be the end of the body there
-        else:
-            self._close()
-
     # The event loop's side.
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        super().connection_made(transport)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a server's always is
+        self.server_state.connections.add(self)  # type: ignore[arg-type]  # uvicorn names its own classes
+        self.flow = FlowControl(transport)
         _send_small_pieces_at_once(transport)
         self._send_watch = SendWatch(transport, self.loop, self.limits.send_timeout)
+        super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self.server_state.connections.discard(self)
         self._send_watch.stop()
         self._idle.cancel()
-        self.pipeline.clear()
-        self._tell_disconnected()
+        self._waiting.clear()
+        for exchange in (self._running, self.exchange):
+            if exchange is not None:
+                exchange.disconnect()
+        self.flow.resume_writing()
+        if exc is None:
+            self.transport.close()
 
     def pause_writing(self) -> None:
-        super().pause_writing()
+        self.flow.pause_writing()
         self._send_watch.start()
 
     def resume_writing(self) -> None:
-        super().resume_writing()
+        self.flow.resume_writing()
         if not self.transport.is_closing():
             self._send_watch.stop()
 
-    def _unset_keepalive_if_required(self) -> None:
-        self._idle.rest()
+    def shutdown(self) -> None:
+        """Uvicorn: the server stops. Finish what runs."""
+        if self.exchange is None or self.exchange.complete:
+            self.transport.close()
+        else:
+            self.exchange.keep_alive = False
 
-    def _busy(self) -> bool:
-        return self._running is not None
+    def _rest(self) -> None:
+        self._idle.rest()
 
     def _close(self) -> None:
         self._send_watch.close()
 
-    # Answers, and refusals.
+    # Whose turn it is.
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._running = cycle
-        super()._start_asgi_task(cycle, app)
+    def _arrived(self, exchange: EdgeExchange, scope: Scope) -> None:
+        if self._running is None:
+            self._start(exchange, scope)
+            return
+        self._waiting.append((exchange, scope))
+        if len(self._waiting) > MAX_PIPELINED:
+            raise BadRequest(f"More than {MAX_PIPELINED} requests wait on this connection.")
 
-    def on_response_complete(self) -> None:
-        self._disconnected = None
+    def _start(self, exchange: EdgeExchange, scope: Scope) -> None:
+        self._running = exchange
+        task = self.loop.create_task(self._application(scope, exchange.receive, exchange.send))
+        self.server_state.tasks.add(task)
+        task.add_done_callback(exchange.task_done)
+
+    def answered(self) -> None:
+        """The running exchange is complete: the next, or none."""
         self._running = None
-        if self._closing_after_this_one:
-            self.pipeline.clear()
         self.server_state.total_requests += 1
+        if self.lingers:
+            self._waiting.clear()
         if self.transport.is_closing():
             if self.transport.get_write_buffer_size():
                 self._send_watch.start()
             return
         self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+        if self._waiting:
+            self._start(*self._waiting.popleft())
         elif self._closing_after_answers:
             self._close_gently()
         else:
-            self._idle.expire_in(self.timeout_keep_alive)
+            self._idle.expire_in(self._keep_alive)
+
+    # How it ends.
+
+    def linger(self) -> None:
+        """When the running exchange is complete, discard what the client still sends, then close."""
+        self._closing_after_answers = self.lingers = True
+        if self._running is not None:
+            self._running.keep_alive = True  # the header says close; closing at once could reset the answer away
+
+    def cut(self, http_version: str) -> None:
+        """Close so that the client cannot take what it has for the whole."""
+        if self.transport.is_closing():
+            return
+        if http_version == "1.0":
+            reset(self.transport)  # a mere end would be the end of the body there
+        else:
+            self._close()
 
     def _refuse(self, error: ClientError) -> None:
         """Answer a request that never became one, and be done with this connection."""
@@ -183,16 +173,17 @@ class EdgeProtocol(EdgeReader):
         self._discarding = True
         self._closing_after_answers = True
         self._stop_watching_head()
-        body_is_broken = self.cycle is not None and self.cycle.more_body and not self.cycle.response_complete
-        if body_is_broken and self._running is not self.cycle:
-            self.pipeline.popleft()  # queued, not yet begun
-        elif body_is_broken and self.cycle.response_started:
+        exchange = self.exchange
+        if exchange is None or not exchange.more_body or exchange.complete:
+            if self._running is None:
+                self._close_gently(refusal(error))
+        elif self._running is not exchange:
+            self._waiting.pop()  # its body is malformed, and it has not begun
+        elif exchange.begun:
             self.transport.abort()
-        elif body_is_broken:
-            self._tell_disconnected()
+        else:
+            exchange.disconnect()
             self._running = None
-            self._close_gently(refusal(error))
-        elif self._running is None:
             self._close_gently(refusal(error))
 
     def _close_gently(self, last_words: bytes = b"") -> None:
@@ -202,7 +193,7 @@ class EdgeProtocol(EdgeReader):
         before the client has read it.
         """
         self._discarding = True
-        self._unset_keepalive_if_required()
+        self._idle.rest()
         if self.transport.is_closing():
             return
         self.transport.write(last_words)
@@ -212,14 +203,6 @@ class EdgeProtocol(EdgeReader):
             self.loop.call_later(LINGER, self._close)
         else:
             self._close()
-
-    def _tell_disconnected(self) -> None:
-        callback, self._disconnected = self._disconnected, None
-        if self._running is not None:
-            self._running.disconnected = True
-            self._running.message_event.set()
-        if callback is not None:
-            callback()
 
 
 def _send_small_pieces_at_once(transport: asyncio.Transport) -> None:

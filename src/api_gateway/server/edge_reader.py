@@ -27,17 +27,17 @@ from typing import ClassVar
 from urllib.parse import unquote
 
 import httptools
-from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
+from api_gateway.core.asgi import CONNECTION_EXTENSION, Scope
 from api_gateway.core.errors import BadRequest, ClientError, HeadersTooLarge, RequestTimeout, TargetTooLong
-from api_gateway.server.close_delimited import CloseDelimitedSend
+from api_gateway.core.headers import HeaderPairs
+from api_gateway.server.edge_exchange import EdgeExchange
 from api_gateway.server.ignored_upgrade import IgnoredUpgradeBody
 from api_gateway.server.request_target import ORIGIN_FORM, to_origin_form
 
-MAX_PIPELINED = 32
-"""Requests that may wait on one connection: 256 KiB, one read, could hold 10,000 of them."""
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,32 +55,47 @@ class EdgeLimits:
     """Seconds for which a client may take not one byte of what waits for it."""
 
 
-class EdgeReader(HttpToolsProtocol):
+class EdgeReader(asyncio.Protocol):
     """The reading half of one client connection."""
 
     limits: ClassVar[EdgeLimits] = EdgeLimits()
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, object],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._extensions: dict[str, object] = {}
+    transport: asyncio.Transport
+    flow: FlowControl
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.exchange: EdgeExchange | None = None
+        """The exchange whose request was read last."""
+        self.client: tuple[str, int] | None = None
+        self._server: tuple[str, int | None] | None = None
+        self._scheme = "http"
+        self._parser: httptools.HttpRequestParser | IgnoredUpgradeBody = httptools.HttpRequestParser(self)
+        # A request behind `Connection: close` is malformed to llhttp. It is not: it is not answered.
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._target = b""
+        self._headers: HeaderPairs = []
+        self._expects_continue = False
         self._discarding = False
         self._in_head = self._behind_another = False
         self._received = self._bytes_without_progress = 0
         self._head_timer: asyncio.TimerHandle | None = None
 
     @abstractmethod
+    def _arrived(self, exchange: EdgeExchange, scope: Scope) -> None:
+        """A request has arrived, but for its body.
+
+        Raises:
+            ClientError: it is one too many.
+        """
+
+    @abstractmethod
     def _refuse(self, error: ClientError) -> None:
         """Answer a request that never became one, and be done with this connection."""
 
     @abstractmethod
-    def _busy(self) -> bool:
-        """Whether a request is running, so that the next must wait."""
+    def _rest(self) -> None:
+        """The connection is not idle."""
 
     @abstractmethod
     def _close(self) -> None:
@@ -88,22 +103,25 @@ class EdgeReader(HttpToolsProtocol):
 
     # The event loop's side.
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        super().connection_made(transport)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a server's always is
+        self.transport = transport
+        self._server = get_local_addr(transport)
+        self.client = get_remote_addr(transport)
+        self._scheme = "https" if is_ssl(transport) else "http"
         self._watch_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
+        self._discarding = True
         self._stop_watching_head()
 
     def data_received(self, data: bytes) -> None:
         if self._discarding:
             return
-        self._unset_keepalive_if_required()
+        self._rest()
         self._received = len(data)
         self._bytes_without_progress += len(data)
         try:
-            self.parser.feed_data(data)
+            self._parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
             self._refuse(cause if isinstance(cause, ClientError) else BadRequest(f"The request is malformed: {cause}."))
@@ -115,11 +133,11 @@ class EdgeReader(HttpToolsProtocol):
             self._check_progress()
 
     def _ignore_upgrade(self, rest: bytes) -> None:
-        self.cycle.keep_alive = False
-        headers = list(self.cycle.scope["headers"])
-        if IgnoredUpgradeBody.announced(headers):
-            self.cycle.more_body = True
-            self.parser = IgnoredUpgradeBody(self, headers)  # type: ignore[assignment]  # as much of a parser as is used
+        assert self.exchange is not None, "the parser stops behind a head"
+        self.exchange.keep_alive = False
+        if IgnoredUpgradeBody.announced(self.exchange.headers):
+            self.exchange.more_body = True
+            self._parser = IgnoredUpgradeBody(self, self.exchange.headers)
             self.data_received(rest)
         else:
             self._discarding = True
@@ -131,7 +149,7 @@ class EdgeReader(HttpToolsProtocol):
                 self._bytes_without_progress = 0  # this read was the tail of something else, for the most part
             else:
                 self._refuse(HeadersTooLarge("The header section, or the trailers, are too large."))
-        elif self._in_head or self.cycle is None or self.cycle.response_complete:
+        elif self._in_head or self.exchange is None or self.exchange.complete:
             self._watch_head()
         else:
             self._stop_watching_head()
@@ -151,83 +169,88 @@ class EdgeReader(HttpToolsProtocol):
             self._watch_head()  # it is we who keep the client waiting
         elif self._in_head:
             self._refuse(RequestTimeout(f"The header section took more than {self.limits.head_timeout:g} s."))
-        elif self.cycle is None or self.cycle.response_complete:
+        elif self.exchange is None or self.exchange.complete:
             self._close()
 
     # The parser's side.
 
-    def _should_upgrade(self) -> bool:
-        return False
-
     def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]  # an object, not a dictionary
+        self._target = b""
+        self._headers = []
+        self._expects_continue = False
         self._in_head = True
         self._behind_another = self._bytes_without_progress == 0
         self._bytes_without_progress = self._received
 
     def on_url(self, url: bytes) -> None:
-        self.url += url
-        if len(self.url) > self.limits.max_target:
+        self._target += url
+        if len(self._target) > self.limits.max_target:
             raise TargetTooLong(f"The request target is longer than {self.limits.max_target} bytes.")
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self._expects_continue = True
+        self._headers.append((name, value))
+
     def on_headers_complete(self) -> None:
+        parser = self._parser
+        assert isinstance(parser, httptools.HttpRequestParser), "the other kind reads bodies only"
         self._in_head = False
-        self._check_size()
-        version = self.parser.get_http_version()
-        if version != "1.1":
-            if version != "1.0":
-                raise BadRequest(f"HTTP/{version} is not spoken here.")
-            self.expect_100_continue = False
-        if not ORIGIN_FORM.fullmatch(self.url):
-            self.url = to_origin_form(self.parser.get_method(), self.url, self.headers)
+        headers, self._headers = self._headers, []  # what comes from now on are trailers
+        self._check_size(headers)
+        version = parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            raise BadRequest(f"HTTP/{version} is not spoken here.")
+        method, target = parser.get_method(), self._target
+        if not ORIGIN_FORM.fullmatch(target):
+            target = to_origin_form(method, target, headers)
         self._bytes_without_progress = 0
-        self._begin_request(version)
-        self.headers = []  # what comes now are trailers
-        if version == "1.0":
-            self.cycle.send = CloseDelimitedSend(self.cycle)  # type: ignore[method-assign]  # uvicorn would chunk
-        if self.pipeline:
-            self.flow.resume_reading()  # while reading is paused, nobody notices that the client leaves
-            if len(self.pipeline) > MAX_PIPELINED:
-                raise BadRequest(f"More than {MAX_PIPELINED} requests wait on this connection.")
+        self._begin(method.decode("ascii"), target, version, headers, parser.should_keep_alive())
 
-    def _begin_request(self, version: str) -> None:
-        """Uvicorn's `on_headers_complete`, without parsing a URL that is known to be a path."""
-        path, _, query = self.url.partition(b"?")
-        scope = self.scope
-        scope["http_version"] = version
-        scope["method"] = self.parser.get_method().decode("ascii")
-        scope["raw_path"] = path
-        scope["path"] = unquote(path.decode("ascii")) if b"%" in path else path.decode("ascii")
-        scope["query_string"] = query
-        self.cycle = RequestResponseCycle(
-            scope=scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=version == "1.1" and self.parser.should_keep_alive(),
-            on_response=self.on_response_complete,
+    def _begin(self, method: str, target: bytes, version: str, headers: HeaderPairs, keep_alive: bool) -> None:
+        current = version == "1.1"  # HTTP/1.0 knows neither of the two
+        self.exchange = exchange = EdgeExchange(
+            self,  # type: ignore[arg-type]  # a reader is always the base of a protocol
+            method,
+            version,
+            headers,
+            keep_alive=current and keep_alive,
+            expects_continue=current and self._expects_continue,
         )
-        if self._busy():
-            self.flow.pause_reading()
-            self.pipeline.appendleft((self.cycle, self.app))
-        else:
-            self._start_asgi_task(self.cycle, self.app)
+        raw_path, _, query = target.partition(b"?")
+        path = raw_path.decode("ascii")
+        scope: Scope = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": version,
+            "server": self._server,
+            "client": self.client,
+            "scheme": self._scheme,
+            "root_path": "",
+            "method": method,
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": headers,
+            "extensions": {CONNECTION_EXTENSION: exchange},
+        }
+        self._arrived(exchange, scope)
 
-    def _check_size(self) -> None:
+    def _check_size(self, headers: HeaderPairs) -> None:
         limits = self.limits
-        if len(self.headers) > limits.max_header_fields:
+        if len(headers) > limits.max_header_fields:
             raise HeadersTooLarge(f"There are more than {limits.max_header_fields} header fields.")
         if self._bytes_without_progress <= limits.max_header_bytes:
             return  # the usual case, without adding up
-        if sum(len(name) + len(value) + 4 for name, value in self.headers) > limits.max_header_bytes:
+        if sum(len(name) + len(value) + 4 for name, value in headers) > limits.max_header_bytes:
             raise HeadersTooLarge(f"The header section is larger than {limits.max_header_bytes} bytes.")
 
     def on_body(self, body: bytes) -> None:
         self._bytes_without_progress = 0
-        super().on_body(body)
+        if self.exchange is not None:
+            self.exchange.feed(body)
+
+    def on_message_complete(self) -> None:
+        if self.exchange is not None:
+            self.exchange.end_body()
