@@ -1,8 +1,8 @@
 """Run the benchmarks, print what they found, write it as JSON.
 
-    python -m benchmarks [all|router|pipeline|transport|proxy|sustained] [--quick] [...]
+    python -m benchmarks [all|router|pipeline|limiters|transport|proxy|sustained] [--quick] [...]
 
-All of them take about five minutes, `--quick` about one. Only loopback is used, and every process
+All of them take about seven minutes, `--quick` about two. Only loopback is used, and every process
 that is started is stopped, also on Ctrl-C.
 """
 
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import pipeline, proxy, router, sustained, transport
+from benchmarks import pipeline, proxy, rate_limiters, router, sustained, transport
 from benchmarks.contenders import NAMES
 from benchmarks.machine import Machine
 from benchmarks.processes import end_on_signals
@@ -29,6 +29,10 @@ def _router(machine: Machine, options: argparse.Namespace) -> Report:
 
 def _pipeline(machine: Machine, options: argparse.Namespace) -> Report:
     return pipeline.run(machine, requests=5_000, rounds=3) if options.quick else pipeline.run(machine)
+
+
+def _limiters(machine: Machine, options: argparse.Namespace) -> Report:
+    return rate_limiters.run(machine, rounds=5, sequence=1_000_000) if options.quick else rate_limiters.run(machine)
 
 
 def _transport(machine: Machine, options: argparse.Namespace) -> Report:
@@ -48,6 +52,7 @@ def _sustained(machine: Machine, options: argparse.Namespace) -> Report:
 BENCHMARKS: Mapping[str, Benchmark] = {
     "router": _router,
     "pipeline": _pipeline,
+    "limiters": _limiters,
     "transport": _transport,
     "proxy": _proxy,
     "sustained": _sustained,

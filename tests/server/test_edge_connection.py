@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 import pytest
 
 from api_gateway import Headers, Request, RequestContext, Response
-from api_gateway.server.edge_protocol import EdgeLimits
+from api_gateway.server.edge_limits import EdgeLimits
 from tests.support.gateway_server import answering, on_both_loops, serve, until
 from tests.support.raw_client import RawClient, connect
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from api_gateway import Request, RequestContext, Response
 from api_gateway.core import asgi
 from api_gateway.core.canonical_path import canonical_path
-from api_gateway.server.edge_protocol import EdgeLimits
+from api_gateway.server.edge_limits import EdgeLimits
 from tests.support.gateway_server import answering, serve
 from tests.support.raw_client import connect
 

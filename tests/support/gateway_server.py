@@ -25,7 +25,8 @@ import uvicorn
 
 from api_gateway import ApiGateway, BackendService, Endpoint, Handler, Middleware, Route, Router
 from api_gateway.core.asgi import AsgiApplication
-from api_gateway.server.edge_protocol import EdgeLimits, EdgeProtocol
+from api_gateway.server.edge_limits import EdgeLimits
+from api_gateway.server.edge_protocol import EdgeProtocol
 from api_gateway.transport.http1 import Http1Transport
 from api_gateway.transport.transport import Timeouts
 

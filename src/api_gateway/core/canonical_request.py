@@ -48,6 +48,7 @@ HOP_BY_HOP = frozenset(
 
 FORWARDABLE_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
+_NEVER_FORWARDED = frozenset({"TRACE", "CONNECT"})
 _SPECIAL = HOP_BY_HOP | {b"expect"}
 # Naming one of these in Connection must not remove it: the message would change its meaning, or
 # lose what the gateway's own request id layer, which stands further out, has just written.
@@ -63,14 +64,15 @@ def canonical_request(request: Request, context: RequestContext, call_next: Hand
     Raises:
         ClientError: there is no single reading; see the module's list.
     """
-    if request.method in ("TRACE", "CONNECT"):
+    method, path, query, headers, body = request
+    if method in _NEVER_FORWARDED:
         raise MethodNotAllowed(list(FORWARDABLE_METHODS))
-    if request.query and not _QUERY.fullmatch(request.query):
+    if query and not _QUERY.fullmatch(query):
         raise BadRequest("The query holds a character that must be percent-encoded.")
-    path = canonical_path(request.path)
-    headers = _end_to_end_headers(request.headers, context.http_version)
-    if path is not request.path or headers is not request.headers:
-        request = Request.from_parts(request.method, path, request.query, headers, request.body)
+    canonical = canonical_path(path)
+    end_to_end = _end_to_end_headers(headers, context.http_version)
+    if canonical is not path or end_to_end is not headers:
+        request = Request.from_parts(method, canonical, query, end_to_end, body)
     return call_next(request, context)
 
 
@@ -102,7 +104,9 @@ def _end_to_end_headers(headers: Headers, http_version: str) -> Headers:
 def _stripped(pairs: HeaderPairs, special: frozenset[bytes], http_version: str) -> HeaderPairs:
     dropped = special
     if b"connection" in special:
-        dropped = special.union(*[_named_by_connection(value) for name, value in pairs if name == b"connection"])
+        values = [value for name, value in pairs if name == b"connection"]
+        if values != [b"keep-alive"]:  # which most browsers send, and which names nothing
+            dropped = special.union(*map(_named_by_connection, values))
     if len(special) > 1 or b"connection" not in special:
         for name, value in pairs:
             if name == b"transfer-encoding":

@@ -65,15 +65,15 @@ class Request(_Fields):
 
     def with_path(self, path: str) -> Request:
         """This request for another path."""
-        return Request.from_parts(self.method, path, self.query, self.headers, self.body)
+        return tuple.__new__(Request, (self.method, path, self.query, self.headers, self.body))
 
     def with_headers(self, headers: Headers) -> Request:
         """This request with other headers."""
-        return Request.from_parts(self.method, self.path, self.query, headers, self.body)
+        return tuple.__new__(Request, (self.method, self.path, self.query, headers, self.body))
 
     def with_body(self, body: Body) -> Request:
         """This request with another body; the headers are left as they are."""
-        return Request.from_parts(self.method, self.path, self.query, self.headers, body)
+        return tuple.__new__(Request, (self.method, self.path, self.query, self.headers, body))
 
     async def stream(self) -> AsyncIterator[bytes]:
         """The body, chunk by chunk; a stream can be read once."""

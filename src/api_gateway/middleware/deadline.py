@@ -7,7 +7,7 @@ the body cuts the response. The earlier of two deadlines holds.
 Why absolute: with a timeout for each step, three retries of 3 s make a client wait 9 s for an
 answer it gave up on after 3.
 
-Cost: one timer, set and cancelled, for the head, and one for each chunk of a streamed body.
+Cost: an entry in a queue (`expiry_queue.py`) for the head, and one for each chunk of a streamed body.
 
 What it does not do: tell the service what is left.
 """
@@ -24,6 +24,7 @@ from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.middleware.expiry_queue import ExpiryQueue
 
 _T = TypeVar("_T")
 
@@ -31,7 +32,7 @@ _T = TypeVar("_T")
 class DeadlineMiddleware:
     """Bounds the whole time of a request."""
 
-    __slots__ = ("_clock", "_limit")
+    __slots__ = ("_clock", "_limit", "_queue")
 
     def __init__(self, seconds: float, clock: Clock | None = None) -> None:
         """`seconds` is the whole time, from when the gateway took the request."""
@@ -39,6 +40,7 @@ class DeadlineMiddleware:
             raise ValueError(f"a deadline must be positive, not {seconds}")
         self._limit = round(seconds * NANOSECONDS)
         self._clock = clock or SystemClock()
+        self._queue: ExpiryQueue | None = None
 
     async def __call__(self, request: Request, context: RequestContext, call_next: Handler) -> Response:
         """Answer in time.
@@ -50,20 +52,25 @@ class DeadlineMiddleware:
         if context.deadline is not None and context.deadline <= deadline:
             return await call_next(request, context)
         context.deadline = deadline
-        response = await _before(deadline, self._clock, call_next(request, context))
+        task = asyncio.current_task()
+        assert task is not None, "a Handler runs in a task"
+        queue = self._queue_of(task.get_loop())  # asking asyncio for the loop is a system call more
+        left = (deadline - self._clock.monotonic()) / NANOSECONDS
+        response = await _within(left, task, queue, call_next(request, context))
         if not isinstance(response.body, bytes):
-            response.body = _BoundedBody(response.body, deadline, self._clock)
+            response.body = _BoundedBody(response.body, deadline, queue, self._clock)
         return response
 
+    def _queue_of(self, loop: asyncio.AbstractEventLoop) -> ExpiryQueue:
+        if self._queue is None or self._queue.loop is not loop:
+            self._queue = ExpiryQueue(loop)
+        return self._queue
 
-async def _before(deadline: int, clock: Clock, work: Awaitable[_T]) -> _T:
-    """Await `work` until `deadline`. This is `asyncio.timeout` without its 5 us of bookkeeping."""
-    task = asyncio.current_task()
-    assert task is not None, "a Handler runs in a task"
+
+async def _within(seconds: float, task: asyncio.Task[object], queue: ExpiryQueue, work: Awaitable[_T]) -> _T:
+    """Await `work` for so many seconds. This is `asyncio.timeout` without its 5 us of bookkeeping."""
     cancelled_before = task.cancelling()
-    expiry = _Expiry(task)
-    left = (deadline - clock.monotonic()) / NANOSECONDS
-    timer = asyncio.get_running_loop().call_later(left, expiry)
+    expiry = queue.add(task, seconds)
     try:
         return await work
     except asyncio.CancelledError:
@@ -72,38 +79,30 @@ async def _before(deadline: int, clock: Clock, work: Awaitable[_T]) -> _T:
             raise DeadlineExceeded("no end of the answer in time") from None
         raise
     finally:
-        timer.cancel()
+        queue.discard(expiry)
         if expiry.expired:
             task.uncancel()  # however `work` ended: the task outlives this call
-
-
-class _Expiry:
-    __slots__ = ("_task", "expired")
-
-    def __init__(self, task: asyncio.Task[object]) -> None:
-        self._task = task
-        self.expired = False
-
-    def __call__(self) -> None:
-        self.expired = True
-        self._task.cancel()
 
 
 class _BoundedBody:
     """A body whose chunks must come before the deadline."""
 
-    __slots__ = ("_chunks", "_clock", "_deadline")
+    __slots__ = ("_chunks", "_clock", "_deadline", "_queue")
 
-    def __init__(self, body: AsyncIterable[bytes], deadline: int, clock: Clock) -> None:
+    def __init__(self, body: AsyncIterable[bytes], deadline: int, queue: ExpiryQueue, clock: Clock) -> None:
         self._chunks = aiter(body)
         self._deadline = deadline
+        self._queue = queue
         self._clock = clock
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
-        return await _before(self._deadline, self._clock, anext(self._chunks))
+        task = asyncio.current_task()
+        assert task is not None, "a body is read in a task"
+        left = (self._deadline - self._clock.monotonic()) / NANOSECONDS
+        return await _within(left, task, self._queue, anext(self._chunks))
 
     async def aclose(self) -> None:
         close = getattr(self._chunks, "aclose", None)

@@ -98,7 +98,7 @@ class ForwardedMiddleware:
             chain = chain or client
             elements = elements or f"for={node(client)};proto={context.scheme}"
         ours = element(peer, connection_scheme, host)
-        pairs += [pair for pair in claims if pair[0] not in _REWRITTEN]
+        pairs = pairs + [pair for pair in claims if pair[0] not in _REWRITTEN]
         pairs.append((b"x-forwarded-for", (f"{chain}, {peer}" if chain else peer).encode("latin-1")))
         pairs.append((b"x-forwarded-proto", context.scheme.encode("ascii")))
         if host and not _joined(claims, b"x-forwarded-host"):
@@ -121,18 +121,17 @@ class ForwardedMiddleware:
 
 def _separated(headers: Headers) -> tuple[HeaderPairs, bytes, HeaderPairs]:
     """The fields that claim nothing about the client, the host among them, and those that do."""
-    others: HeaderPairs = []
-    claims: HeaderPairs = []
+    pairs = headers.pairs
     host = b""
-    for pair in headers.pairs:
-        name = pair[0]
-        if name[:_DISTINCTIVE] in _CLAIMS:
-            claims.append(pair)
-            continue
-        others.append(pair)
+    for name, value in pairs:
         if name == b"host":
-            host = pair[1]
-    return others, host if len(host) <= _LONGEST_HOST else b"", claims
+            host = value if len(value) <= _LONGEST_HOST else b""
+            break
+    names = b" ".join([name for name, _ in pairs])
+    if b"forwarded" not in names and b"x-real-ip" not in names:
+        return pairs, host, []
+    claims = [pair for pair in pairs if pair[0][:_DISTINCTIVE] in _CLAIMS]
+    return [pair for pair in pairs if pair[0][:_DISTINCTIVE] not in _CLAIMS], host, claims
 
 
 def _stated(pairs: HeaderPairs, host: bytes, peer: str, scheme: str) -> Headers:

@@ -30,21 +30,32 @@ _TRACEPARENT = re.compile(
     r"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-.*)?"
 )
 _KNOWN_FLAGS = 0b11  # sampled, random trace id; all others must be sent as zero
+_DRAW_SIZE = 24  # 16 bytes for the request and its trace, 8 for the span
+_DRAWS_AT_ONCE = 64
 _OURS = frozenset({b"x-request-id", b"traceparent", b"tracestate"})
 
 
 class RequestIdMiddleware(Observer):
     """Gives each request an id and a place in a trace."""
 
-    __slots__ = ("_randbytes",)
+    __slots__ = ("_drawn", "_randbytes")
 
     def __init__(self, random: Random | None = None) -> None:
         self._randbytes = (random or Random()).randbytes
+        self._drawn: list[str] = []
+
+    def _draw(self) -> str:
+        """24 random bytes in hexadecimal. Drawn for many requests at once, which costs a third."""
+        if not self._drawn:
+            digits = self._randbytes(_DRAW_SIZE * _DRAWS_AT_ONCE).hex()
+            length = 2 * _DRAW_SIZE
+            self._drawn = [digits[start : start + length] for start in range(0, len(digits), length)]
+        return self._drawn.pop()
 
     async def __call__(self, request: Request, context: RequestContext, call_next: Handler) -> Response:
         """Set `context.request_id` and `context.trace_id`; send both on, and the id back."""
         # One draw for both ids: a request without a past is named like the trace it starts.
-        drawn = self._randbytes(24).hex()
+        drawn = self._draw()
         request_id = trace_id = drawn[:32]
         flags = "01"
         pairs = request.headers.pairs

@@ -48,24 +48,9 @@ _log = logging.getLogger("api_gateway.edge")
 class EdgeExchange:
     """One request and its answer."""
 
-    __slots__ = (
-        "_body",
-        "_chunked",
-        "_connection",
-        "_end_told",
-        "_left",
-        "_method",
-        "_on_disconnect",
-        "_version",
-        "_waiter",
-        "begun",
-        "complete",
-        "disconnected",
-        "expects_continue",
-        "headers",
-        "keep_alive",
-        "more_body",
-    )
+    __slots__ = ("_body", "_chunked", "_connection", "_end_told", "_left", "_method", "_on_disconnect", "_version",
+                 "_waiter", "begun", "complete", "disconnected", "expects_continue", "headers", "keep_alive",
+                 "more_body")  # fmt: skip
 
     begun: bool
     """Whether the head of the answer is on its way."""

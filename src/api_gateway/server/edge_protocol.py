@@ -29,10 +29,9 @@ from uvicorn.server import ServerState
 
 from api_gateway.core.asgi import Scope
 from api_gateway.core.errors import BadRequest, ClientError
-from api_gateway.core.lazy_timer import LazyTimer
 from api_gateway.server.close_delimited import reset
 from api_gateway.server.edge_exchange import EdgeExchange
-from api_gateway.server.edge_reader import EdgeLimits as EdgeLimits
+from api_gateway.server.edge_limits import EdgeLimits
 from api_gateway.server.edge_reader import EdgeReader
 from api_gateway.server.refusal import refusal
 from api_gateway.server.send_watch import SendWatch
@@ -63,7 +62,6 @@ class EdgeProtocol(EdgeReader):
         self._keep_alive = config.timeout_keep_alive
         self._running: EdgeExchange | None = None
         self._waiting: deque[tuple[EdgeExchange, Scope]] = deque()
-        self._idle = LazyTimer(self.loop, self._close)
         self._closing_after_answers = False
         self._send_watch: SendWatch
 
@@ -109,9 +107,6 @@ class EdgeProtocol(EdgeReader):
             self.transport.close()
         else:
             self.exchange.keep_alive = False
-
-    def _rest(self) -> None:
-        self._idle.rest()
 
     def _close(self) -> None:
         self._send_watch.close()

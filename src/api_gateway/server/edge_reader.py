@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import unquote
 
@@ -33,26 +32,13 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from api_gateway.core.asgi import CONNECTION_EXTENSION, Scope
 from api_gateway.core.errors import BadRequest, ClientError, HeadersTooLarge, RequestTimeout, TargetTooLong
 from api_gateway.core.headers import HeaderPairs
+from api_gateway.core.lazy_timer import LazyTimer
 from api_gateway.server.edge_exchange import EdgeExchange
+from api_gateway.server.edge_limits import EdgeLimits
 from api_gateway.server.ignored_upgrade import IgnoredUpgradeBody
 from api_gateway.server.request_target import ORIGIN_FORM, to_origin_form
 
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
-
-
-@dataclass(frozen=True, slots=True)
-class EdgeLimits:
-    """What one request's head may take, and how long a client may keep its answer waiting."""
-
-    max_target: int = 8 * 1024
-    """Bytes of path and query."""
-    max_header_bytes: int = 32 * 1024
-    """Bytes of the header section; also of trailers."""
-    max_header_fields: int = 100
-    head_timeout: float = 10.0
-    """Seconds from the first byte (or the connection's start) to the end of the header section."""
-    send_timeout: float = 60.0
-    """Seconds for which a client may take not one byte of what waits for it."""
 
 
 class EdgeReader(asyncio.Protocol):
@@ -80,6 +66,7 @@ class EdgeReader(asyncio.Protocol):
         self._in_head = self._behind_another = False
         self._received = self._bytes_without_progress = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._idle = LazyTimer(loop, self._close)
 
     @abstractmethod
     def _arrived(self, exchange: EdgeExchange, scope: Scope) -> None:
@@ -92,10 +79,6 @@ class EdgeReader(asyncio.Protocol):
     @abstractmethod
     def _refuse(self, error: ClientError) -> None:
         """Answer a request that never became one, and be done with this connection."""
-
-    @abstractmethod
-    def _rest(self) -> None:
-        """The connection is not idle."""
 
     @abstractmethod
     def _close(self) -> None:
@@ -117,7 +100,7 @@ class EdgeReader(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._discarding:
             return
-        self._rest()
+        self._idle.rest()
         self._received = len(data)
         self._bytes_without_progress += len(data)
         try:

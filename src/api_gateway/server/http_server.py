@@ -19,7 +19,8 @@ import socket
 
 import uvicorn
 
-from api_gateway.server.edge_protocol import EdgeLimits, EdgeProtocol
+from api_gateway.server.edge_limits import EdgeLimits
+from api_gateway.server.edge_protocol import EdgeProtocol
 from api_gateway.server.sockets import BACKLOG
 from api_gateway.transport.in_process import AsgiApp
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from api_gateway.config.schema import GatewayConfig
 from api_gateway.core.api_gateway import ApiGateway
 from api_gateway.server.admin import admin_app
-from api_gateway.server.edge_protocol import EdgeLimits
+from api_gateway.server.edge_limits import EdgeLimits
 from api_gateway.server.http_server import HttpServer
 from api_gateway.server.status import LocalStatus
 from api_gateway.server.stop import Stop
