@@ -33,8 +33,10 @@ class Connection:
         self.lingers = 0
         self.aborted = 0
 
-    def on_disconnect(self, callback: Callable[[], object]) -> None:
-        self.disconnected = callback
+    def cancel_on_disconnect(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.disconnected = task.cancel
 
     def send_whole(self, status: int, headers: HeaderPairs, body: bytes) -> bool:
         if not self.takes_whole:

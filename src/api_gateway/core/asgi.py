@@ -62,14 +62,12 @@ class AsgiApplication:
             await self._serve_other(scope, receive, send)
             return
         upload = _RequestBody(receive) if _announces_body(scope["headers"]) else None
-        task = asyncio.current_task()
-        assert task is not None, "an ASGI application runs in a task"
         connection: ClientConnection | None = scope.get("extensions", {}).get(CONNECTION_EXTENSION)
         plain = None
         if connection is None:
             connection = plain = PlainConnection(receive, upload is not None)
         try:
-            connection.on_disconnect(task.cancel)
+            connection.cancel_on_disconnect()
             response = await self._handler(_request(scope, upload), self._context(scope))
             try:
                 await self._send(response, scope["method"], upload, connection, send)

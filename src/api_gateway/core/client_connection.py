@@ -26,8 +26,8 @@ CONNECTION_EXTENSION = "api_gateway.connection"
 class ClientConnection(Protocol):
     """What a server can tell of, and do to, the client's connection beyond ASGI."""
 
-    def on_disconnect(self, callback: Callable[[], object]) -> None:
-        """Call `callback` if the connection ends before the current response does.
+    def cancel_on_disconnect(self) -> None:
+        """Cancel the task that handles the current request if the connection ends before the response does.
 
         Raises:
             ClientDisconnected: it has ended already.
@@ -61,9 +61,11 @@ class PlainConnection:
         self.disconnected = False
         self._watcher: asyncio.Task[None] | None = None
 
-    def on_disconnect(self, callback: Callable[[], object]) -> None:
+    def cancel_on_disconnect(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None, "an ASGI application runs in a task"
         if not self._uploading:  # else its reader, the only one allowed, sees the disconnect
-            self._watcher = asyncio.create_task(self._watch(callback))
+            self._watcher = asyncio.create_task(self._watch(task.cancel))
 
     async def _watch(self, callback: Callable[[], object]) -> None:
         while (await self._receive())["type"] != "http.disconnect":

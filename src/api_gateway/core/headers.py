@@ -113,6 +113,24 @@ class Headers:
         return f"Headers({list(self.items())!r})"
 
 
+field_line = b": ".join
+"""A pair of name and value as its line in a head."""
+
+
+def message_head(lines: list[bytes]) -> bytes:
+    """The head of a message as it travels: its lines, and the empty one behind them.
+
+    Raises:
+        ValueError: a line holds a line break. This is the last gate against header injection,
+            whoever set the values.
+    """
+    head = b"\r\n".join([*lines, b"", b""])
+    ends = len(lines) + 1
+    if head.count(b"\n") != ends or head.count(b"\r") != ends:
+        raise ValueError("a line of the message's head holds a line break")
+    return head
+
+
 def _checked(name: str | bytes, value: str | bytes) -> tuple[bytes, bytes]:
     raw_name = name.lower() if isinstance(name, bytes) else name.lower().encode("latin-1", "replace")
     raw_value = value if isinstance(value, bytes) else value.encode("latin-1")

@@ -23,13 +23,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from api_gateway.core.client_connection import Message
 from api_gateway.core.errors import ClientDisconnected
-from api_gateway.core.headers import HeaderPairs
+from api_gateway.core.headers import HeaderPairs, field_line, message_head
 
 if TYPE_CHECKING:
     from api_gateway.server.edge_protocol import EdgeProtocol
@@ -39,7 +38,7 @@ UPLOAD_HIGH_WATER = 64 * 1024
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
-_STATUS_LINES = {status: f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n".encode() for status in range(200, 600)}
+_STATUS_LINES = {status: f"HTTP/1.1 {status} {_PHRASES.get(status, '')}".encode() for status in range(200, 600)}
 _NO_BODY = frozenset({204, 304})
 
 _log = logging.getLogger("api_gateway.edge")
@@ -48,9 +47,9 @@ _log = logging.getLogger("api_gateway.edge")
 class EdgeExchange:
     """One request and its answer."""
 
-    __slots__ = ("_body", "_chunked", "_connection", "_end_told", "_left", "_method", "_on_disconnect", "_version",
-                 "_waiter", "begun", "complete", "disconnected", "expects_continue", "headers", "keep_alive",
-                 "more_body")  # fmt: skip
+    __slots__ = ("_body", "_cancelled_on_disconnect", "_chunked", "_connection", "_end_told", "_left", "_method",
+                 "_version", "_waiter", "begun", "complete", "disconnected", "expects_continue", "headers",
+                 "keep_alive", "more_body", "task")  # fmt: skip
 
     begun: bool
     """Whether the head of the answer is on its way."""
@@ -58,6 +57,8 @@ class EdgeExchange:
     """Whether the whole answer is on its way."""
     disconnected: bool
     """Whether there is nobody to answer any more."""
+    task: asyncio.Task[None] | None
+    """Where the application runs, while it does."""
     more_body: bool
     """Whether some of the request's body has not come yet."""
 
@@ -82,7 +83,8 @@ class EdgeExchange:
         self._body = b""
         self._end_told = False
         self._waiter: asyncio.Future[None] | None = None
-        self._on_disconnect: Callable[[], object] | None = None
+        self._cancelled_on_disconnect = False
+        self.task: asyncio.Task[None] | None = None
         self._chunked = False
         self._left: int | None = None  # bytes of the body still owed; None where nobody counts
 
@@ -184,22 +186,13 @@ class EdgeExchange:
         return True
 
     def _head(self, status: int, headers: HeaderPairs) -> bytes:
-        parts = [_STATUS_LINES[status]]
-        for name, value in headers:
-            parts += (name, b": ", value, b"\r\n")
-        lines = len(headers) + 2
+        lines = [_STATUS_LINES[status], *map(field_line, headers)]
         if not self.keep_alive:
-            parts.append(b"connection: close\r\n")
-            lines += 1
-        parts.append(b"\r\n")
-        head = b"".join(parts)
-        if head.count(b"\n") != lines or head.count(b"\r") != lines:
-            raise ValueError("a response header holds a line break")
-        return head
+            lines.append(b"connection: close")
+        return message_head(lines)
 
     def _finish(self) -> None:
         self.complete = True
-        self._on_disconnect = None
         if self._waiter is not None:
             self._wake()
         if not self.keep_alive:
@@ -208,21 +201,20 @@ class EdgeExchange:
 
     # The end, in order or not.
 
-    def on_disconnect(self, callback: Callable[[], object]) -> None:
+    def cancel_on_disconnect(self) -> None:
         """See `core.client_connection.ClientConnection`."""
         if self.disconnected:
             raise ClientDisconnected("the client left, or sent a malformed body, before its request began")
-        self._on_disconnect = callback
+        self._cancelled_on_disconnect = True
 
     def disconnect(self) -> None:
         """Nobody waits for the answer any more: tell the application."""
-        if self.complete:
+        if self.complete or self.disconnected:
             return
         self.disconnected = True
-        callback, self._on_disconnect = self._on_disconnect, None
         self._wake()
-        if callback is not None:
-            callback()
+        if self._cancelled_on_disconnect and self.task is not None:
+            self.task.cancel()
 
     def linger(self) -> None:
         """See `core.client_connection.ClientConnection`."""
@@ -236,6 +228,7 @@ class EdgeExchange:
 
     def task_done(self, task: asyncio.Task[None]) -> None:
         """The application has returned."""
+        self.task = None
         self._connection.server_state.tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             _log.error("defect in the application", exc_info=task.exception())

@@ -124,6 +124,7 @@ class EdgeProtocol(EdgeReader):
     def _start(self, exchange: EdgeExchange, scope: Scope) -> None:
         self._running = exchange
         task = self.loop.create_task(self._application(scope, exchange.receive, exchange.send))
+        exchange.task = task
         self.server_state.tasks.add(task)
         task.add_done_callback(exchange.task_done)
 

@@ -18,6 +18,7 @@ import ssl
 from collections.abc import Callable, Coroutine
 
 from api_gateway.core.errors import BadRequest, ConnectFailed, ConnectTimeout, UpstreamReset
+from api_gateway.core.headers import field_line, message_head
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
@@ -31,7 +32,7 @@ from api_gateway.transport.transport import Timeouts
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 """Repeating one of these has the effect of doing it once (RFC 9110 section 9.2.2)."""
 
-_VIA_LINE = b"%b: %b\r\n" % VIA
+_VIA_LINE = field_line(VIA)
 _BODY_EXPECTED = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -111,27 +112,20 @@ def _serialize(request: Request, base_path: str, host: bytes) -> tuple[bytes, Up
     body = request.body
     if isinstance(body, bytes):
         if not body and request.method not in _BODY_EXPECTED:
-            return _head(request, base_path, host, b""), None
-        return _head(request, base_path, host, b"content-length: %d\r\n" % len(body)) + body, None
+            return _head(request, base_path, host), None
+        return _head(request, base_path, host, b"content-length: %d" % len(body)) + body, None
     length = request.header("content-length")
     if length is None:
-        return _head(request, base_path, host, b"transfer-encoding: chunked\r\n"), lambda to: send_chunked(body, to)
+        return _head(request, base_path, host, b"transfer-encoding: chunked"), lambda to: send_chunked(body, to)
     if not (length.isascii() and length.isdigit()):
         raise BadRequest("The Content-Length is not a number.")
     size = int(length)
-    return _head(request, base_path, host, b"content-length: %d\r\n" % size), lambda to: send_counted(body, size, to)
+    return _head(request, base_path, host, b"content-length: %d" % size), lambda to: send_counted(body, size, to)
 
 
-def _head(request: Request, base_path: str, host: bytes, framing: bytes) -> bytes:
-    parts = [f"{request.method} {base_path}{request.target} HTTP/1.1\r\nhost: ".encode("ascii"), host, b"\r\n"]
-    for name, value in request.headers.pairs:
-        if name not in REWRITTEN:
-            parts += (name, b": ", value, b"\r\n")
-    lines = len(parts) // 4 + 4  # the request line, Host, Via and the empty line besides
-    parts += (_VIA_LINE, framing, b"\r\n")
-    head = b"".join(parts)
-    # The last gate against header injection: as many line ends as lines, whoever set the values.
-    lines += framing.count(b"\n")
-    if head.count(b"\n") != lines or head.count(b"\r") != lines or parts[0].count(b" ") != 3:
-        raise ValueError("a header or the request line holds a line break, or the request line a space")
-    return head
+def _head(request: Request, base_path: str, host: bytes, *framing: bytes) -> bytes:
+    request_line = f"{request.method} {base_path}{request.target} HTTP/1.1".encode("ascii")
+    if request_line.count(b" ") != 2:
+        raise ValueError("the request line holds a space too many")
+    fields = [field_line(pair) for pair in request.headers.pairs if pair[0] not in REWRITTEN]
+    return message_head([request_line, b"host: " + host, *fields, _VIA_LINE, *framing])
