@@ -88,14 +88,14 @@ async def test_a_target_goes_out_as_it_was_matched(client: Http1Client, target: 
 async def test_injection_into_the_head_is_refused_before_anything_is_sent(
     client: Http1Client, request_: Request
 ) -> None:
-    with pytest.raises(ValueError, match="line break|space"):
+    with pytest.raises(ValueError, match=r"line break|space"):
         await client.transport.send(client.origin.url, request_, client.context)
     assert client.origin.connections == 0
 
 
 async def test_injection_through_the_host_is_refused(client: Http1Client) -> None:
     client.context.upstream_host = "internal\r\ninjected: 1"
-    with pytest.raises(ValueError, match="line break|space"):
+    with pytest.raises(ValueError, match=r"line break|space"):
         await client.get("/ok")
     assert client.origin.connections == 0
 
