@@ -14,7 +14,7 @@ The life of a request, outermost layer first:
     ------------------------     service
     load balancer -> transport
 
-The three tables map the names of the configuration to factories. Others add middleware by the
+The four tables map the names of the configuration to factories. Others add middleware by the
 argument `middleware`, or by an entry point (`config/plugins.py`).
 
 What it does not do: serve. Building opens no connection and starts no task.
@@ -22,7 +22,6 @@ What it does not do: serve. Building opens no connection and starts no task.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
@@ -32,9 +31,12 @@ from api_gateway.backend.backend_service import BackendService
 from api_gateway.backend.endpoint import Endpoint
 from api_gateway.backend.load_balancer import LoadBalancer
 from api_gateway.backend.round_robin_load_balancer import RoundRobinLoadBalancer
+from api_gateway.build_rate_limits import LimiterFactory, RateLimits
+from api_gateway.build_services import in_process_service
 from api_gateway.config.middleware_schema import AccessLogOptions, MiddlewareEntry
 from api_gateway.config.plugins import installed_plugins
 from api_gateway.config.problems import Finding, Path, unplaced
+from api_gateway.config.rate_limit_schema import RateLimitOptions
 from api_gateway.config.route_schema import RouteConfig, make_route
 from api_gateway.config.schema import GatewayConfig
 from api_gateway.config.service_schema import ServiceConfig
@@ -49,11 +51,21 @@ from api_gateway.middleware.forwarded import ForwardedMiddleware
 from api_gateway.middleware.logging_middleware import LoggingMiddleware
 from api_gateway.middleware.metrics import MetricsMiddleware
 from api_gateway.middleware.request_id import RequestIdMiddleware
+from api_gateway.rate_limiting import (
+    GCRA,
+    Concurrency,
+    FixedWindow,
+    LeakyBucket,
+    LeakyBucketQueue,
+    SlidingWindowCounter,
+    SlidingWindowLog,
+    TokenBucket,
+)
+from api_gateway.rate_limiting.limit_store import AlgorithmName
 from api_gateway.routing.route import Route
 from api_gateway.routing.router import Router
 from api_gateway.transport.http1 import Http1Transport
 from api_gateway.transport.httpx_transport import HttpxTransport
-from api_gateway.transport.in_process import AsgiApp, AsgiService, InProcessTransport
 from api_gateway.transport.transport import Timeouts, Transport
 
 
@@ -63,6 +75,7 @@ class Tools:
 
     clock: Clock
     random: Random
+    rate_limits: RateLimits
 
 
 MiddlewareFactory: TypeAlias = Callable[[object, Tools], Middleware]
@@ -88,11 +101,29 @@ def _deadline(options: object, tools: Tools) -> Middleware:
     return DeadlineMiddleware(options, tools.clock)
 
 
+def _rate_limit(options: object, tools: Tools) -> Middleware:
+    assert isinstance(options, RateLimitOptions)
+    return tools.rate_limits.middleware(options)
+
+
 MIDDLEWARE: Mapping[str, MiddlewareFactory] = {
     "request_id": _request_id,
     "access_log": _access_log,
     "body_limit": _body_limit,
     "deadline": _deadline,
+    "rate_limit": _rate_limit,
+}
+
+
+LIMITERS: Mapping[AlgorithmName, LimiterFactory] = {
+    "fixed_window": FixedWindow,
+    "sliding_window_log": SlidingWindowLog,
+    "sliding_window_counter": SlidingWindowCounter,
+    "token_bucket": TokenBucket,
+    "leaky_bucket": LeakyBucket,
+    "leaky_bucket_queue": LeakyBucketQueue,
+    "gcra": GCRA,
+    "concurrency": lambda limit, _period, _burst: Concurrency(limit),
 }
 
 BALANCERS: Mapping[str, Callable[[], LoadBalancer]] = {
@@ -128,14 +159,18 @@ def build_gateway(
     """
     factories = _all_factories(middleware)
     checked = _checked(config, services, middleware)
-    tools = Tools(clock or SystemClock(), random or Random())
+    clock = clock or SystemClock()
+    rate_limits = RateLimits(checked, LIMITERS, lambda request: router.match(request).route.name, clock)
+    tools = Tools(clock, random or Random(), rate_limits)
 
     def layers(entries: Iterable[MiddlewareEntry], path: Path) -> list[Middleware]:
         return [_layer(entry, factories, tools, (*path, index)) for index, entry in enumerate(entries)]
 
     # ApiGateway takes the observers out of this list to the front, keeping their order.
+    metrics = MetricsMiddleware(clock=tools.clock)
+    metrics.registry.register(rate_limits.metrics)
     pipeline: list[Middleware] = [
-        MetricsMiddleware(clock=tools.clock),
+        metrics,
         ForwardedMiddleware(checked.trusted_proxies),
         *([BodyLimitMiddleware(checked.limits.max_body)] if checked.limits.max_body else []),
         *layers(checked.middleware, ("middleware",)),
@@ -146,9 +181,10 @@ def build_gateway(
     ]
     backends: dict[str, Handler] = {
         **{name: _service(name, service, tools) for name, service in checked.services.items()},
-        **{name: _in_process(name, value, tools) for name, value in services.items()},
+        **{name: in_process_service(name, value, tools.clock) for name, value in services.items()},
     }
-    return ApiGateway(Router(routes), backends, pipeline, clock=tools.clock)
+    router = Router(routes)
+    return ApiGateway(router, backends, pipeline, clock=tools.clock, resources=rate_limits.stores)
 
 
 def _checked(
@@ -208,35 +244,3 @@ def _service(name: str, config: ServiceConfig, tools: Tools) -> BackendService:
         BALANCERS[config.load_balancer](),
         clock=tools.clock,
     )
-
-
-def _in_process(name: str, value: object, tools: Tools) -> BackendService:
-    """A service of what lives in this process, with an address for each endpoint."""
-    if isinstance(value, BackendService):
-        return value
-    values = list(value) if isinstance(value, list | tuple) else [value]
-    if not values:
-        raise ConfigurationError(f"services[{name!r}]: the list is empty; give at least one Handler")
-    handlers = {f"in-process://{name}/{index}": _handler(name, item) for index, item in enumerate(values)}
-    endpoints = [Endpoint(url) for url in handlers]
-    return BackendService(name, endpoints, InProcessTransport(handlers), clock=tools.clock)
-
-
-def _handler(name: str, value: object) -> Handler:
-    """A Handler takes (request, context); an ASGI 3 application takes (scope, receive, send)."""
-    if callable(value):
-        if _takes(value, 2):
-            return cast(Handler, value)
-        if _takes(value, 3):
-            return AsgiService(cast(AsgiApp, value))
-    raise ConfigurationError(
-        f"services[{name!r}]: {value!r} is neither a Handler, async (request, context), nor an ASGI 3 application"
-    )
-
-
-def _takes(function: Callable[..., object], arguments: int) -> bool:
-    try:
-        inspect.signature(function).bind(*range(arguments))
-    except (TypeError, ValueError):
-        return False
-    return True

@@ -21,10 +21,12 @@ async def test_each_row_has_one_layer_more() -> None:
         "+ forwarded",
         "+ request id",
         "+ metrics",
+        "+ rate limit",
     ]
+    assert response.header("ratelimit") is not None
 
 
-def test_the_bar_is_on_all_layers_together() -> None:
+def test_the_bar_is_on_the_layers_that_every_gateway_has() -> None:
     report = run(Machine(()), requests=64, rounds=1)
     costs = report.figures["cpu_microseconds"]
     assert isinstance(costs, dict)

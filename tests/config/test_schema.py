@@ -93,7 +93,7 @@ def test_the_json_schema_is_json_and_knows_every_key() -> None:
     assert not route["additionalProperties"]
     entry = schema["$defs"]["MiddlewareEntry"]["anyOf"]
     assert entry[0] == {"enum": ["request_id", "access_log"]}
-    assert set(entry[2]["properties"]) == {"request_id", "access_log", "body_limit", "deadline"}
+    assert set(entry[2]["properties"]) == {"request_id", "access_log", "body_limit", "deadline", "rate_limit"}
     assert schema["$defs"]["EndpointConfig"]["anyOf"][0]["type"] == "string"
 
 

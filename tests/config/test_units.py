@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_gateway.config.problems import Refusal
-from api_gateway.config.units import MAX_DURATION, format_duration, format_size, parse_duration, parse_size
+from api_gateway.config.units import (
+    MAX_DURATION,
+    format_duration,
+    format_size,
+    parse_duration,
+    parse_rate,
+    parse_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +51,40 @@ def test_a_duration_is_read_in_seconds(text: object, seconds: float) -> None:
 )
 def test_a_size_is_read_in_bytes(text: object, count: int) -> None:
     assert parse_size(text) == count
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("100/s", (100, 1)),
+        ("5/min", (5, 60)),
+        ("5/m", (5, 60)),
+        ("1000/h", (1000, 3600)),
+        ("10/10s", (10, 10)),
+        ("3/0.5s", (3, 0.5)),
+        ("1/250ms", (1, 0.25)),
+        ("7/2d", (7, 172_800)),
+        ("100/1s", (100, 1)),
+    ],
+)
+def test_a_rate_is_read_as_so_many_in_so_many_seconds(text: str, rate: tuple[int, float]) -> None:
+    assert parse_rate(text) == rate
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "100", 100, "100/", "/s", "100 /s", "100/ s", "-1/s", "1.5/s", "1e3/s", "٣/s", "1/s\n", "1/1h30m", "0/s",
+     "5/0s", "1/week", "1/S", "1/min/s", "1" * 10 + "/s", None, True, [], {}],
+)  # fmt: skip
+def test_what_is_no_rate_is_refused_with_an_example(value: object) -> None:
+    with pytest.raises(Refusal, match="write a rate such as 100/s, 5/min, 1000/h or 10/10s"):
+        parse_rate(value)
+
+
+def test_no_period_is_longer_than_a_year() -> None:
+    assert parse_rate("1/365d").period == MAX_DURATION
+    with pytest.raises(Refusal, match="too long a period; write at most 8760h"):
+        parse_rate("1/366d")
 
 
 @pytest.mark.parametrize(

@@ -206,3 +206,11 @@ async def test_services_are_closed_when_the_body_of_the_with_fails() -> None:
         async with ApiGateway(Router([]), {"a": Pooled("a", notes)}):
             raise LookupError
     assert notes == ["a"]
+
+
+async def test_further_resources_are_closed_after_the_services_that_may_use_them() -> None:
+    notes: list[str] = []
+    services = {"a": Pooled("service", notes)}
+    async with ApiGateway(Router([]), services, resources=[Pooled("store", notes)]):
+        assert notes == []
+    assert notes == ["service", "store"]

@@ -17,6 +17,7 @@ from api_gateway.core.errors import (
     InternalError,
     MethodNotAllowed,
     NotFound,
+    RateLimited,
     UpstreamReset,
 )
 from api_gateway.core.headers import Headers
@@ -37,6 +38,12 @@ async def answer(raised: BaseException, context: RequestContext | None = None) -
 async def problem(response: Response) -> dict[str, Any]:
     fields: dict[str, Any] = json.loads(await response.read())
     return fields
+
+
+async def test_a_registered_problem_type_and_further_members_are_told() -> None:
+    fields = await problem(await answer(RateLimited("Too often.", policies=["daily"])))
+    assert fields["type"] == "https://iana.org/assignments/http-problem-types#quota-exceeded"
+    assert (fields["code"], fields["violated-policies"]) == ("quota-exceeded", ["daily"])
 
 
 async def test_a_refusal_becomes_problem_details_with_its_detail() -> None:

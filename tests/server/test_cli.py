@@ -121,6 +121,25 @@ def test_explain_tells_route_chain_forwarded_path_and_losers(capsys: pytest.Capt
     assert out.endswith("not taken   /api/*  matches too, but is less specific than the winner\n")
 
 
+def test_explain_shows_the_limits_in_the_order_in_which_they_are_asked(
+    capsys: pytest.CaptureFixture[str], config: Path
+) -> None:
+    coarse = "middleware: [{rate_limit: {rate: 100/s, burst: 200, tiers: {gold: 500/s}}}]\n"
+    both = "[{rate: 5/min, key: ['header:X-A', route], cost: 2}, {algorithm: concurrency, limit: 3}]"
+    fine = f"{{rate_limit: {{limits: {both}}}}}"
+    dry = "{rate_limit: {name: trial, algorithm: gcra, rate: 1/s, dry_run: true}}"
+    config.write_text(coarse + with_service(f"{{path: /a, service: users, middleware: [{fine}, {dry}]}}"))
+    code, out, _ = run(capsys, "explain", config, "GET", "/a")
+    assert code == 0
+    start = out.index("limits      ")
+    assert out[start : out.index("forwarded")].splitlines() == [
+        "limits      client_ip:100/s: token_bucket, 100 in 1s burst 200, by client_ip, gold 500 in 1s",
+        "            x-a+route:5/min: token_bucket, 5 in 1m, by header:X-A and route, cost 2",
+        "            client_ip:3/concurrent: concurrency, 3 at once, by client_ip",
+        "            trial: gcra, 1 in 1s, by client_ip, dry run",
+    ]
+
+
 def test_explain_shows_the_stripped_path(capsys: pytest.CaptureFixture[str], config: Path) -> None:
     code, out, _ = run(capsys, "explain", config, "DELETE", "/api/a/b?x")
     assert code == 0

@@ -38,7 +38,7 @@ from api_gateway.server.demo.welcome import suggestions, welcome
 PATIENCE = 20.0
 EXAMPLE = Path(__file__).parents[2] / "examples" / "demo.yaml"
 READY = re.compile(r"ready: gateway (http://\S+) admin (http://\S+)")
-COMMANDS = 5
+COMMANDS = 6
 
 
 class Demo:
@@ -174,7 +174,7 @@ def as_json(response: httpx.Response) -> Any:
 # What the screen says.
 
 
-def test_five_commands_are_printed_for_the_address_that_listens(printed: list[Printed], gateway: str) -> None:
+def test_six_commands_are_printed_for_the_address_that_listens(printed: list[Printed], gateway: str) -> None:
     assert len(printed) == COMMANDS
     assert all(one.url.startswith(gateway + "/") for one in printed)
 
@@ -192,11 +192,11 @@ def test_an_instance_answers_on_the_port_that_the_map_shows(demo: Demo, client: 
         assert client.get(f"http://127.0.0.1:{port}/").headers["x-served-by"] == name
 
 
-def test_the_screen_fits_80_columns_but_for_the_loop() -> None:
+def test_the_screen_fits_80_columns_but_for_the_loops() -> None:
     ports = dict.fromkeys(instance_names(), 65535)
     wide = [line for line in _welcome(ports, colour=False).splitlines() if len(line) > 80]
-    assert len(wide) == 1
-    assert "for i in" in wide[0]
+    assert len(wide) == 2
+    assert all("for i in" in line for line in wide)
 
 
 def test_colour_changes_nothing_but_the_colour() -> None:
@@ -264,6 +264,18 @@ def test_the_fifth_command_takes_as_long_as_is_promised(printed: list[Printed], 
     response = client.get(one.url)
     assert int(promised[1]) <= time.monotonic() - started < int(promised[2])
     assert response.status_code == one.status == 504
+
+
+def test_the_sixth_command_is_admitted_as_often_as_is_promised(printed: list[Printed], client: httpx.Client) -> None:
+    one = printed[5]
+    promised = re.match(r"(\d) are admitted", one.look_for)
+    assert promised is not None
+    answers = [client.request(one.method, one.url) for _ in range(one.repetitions)]
+    admitted = int(promised[1])
+    assert [answer.status_code for answer in answers] == [200] * admitted + [one.status]
+    assert [answer.headers["ratelimit"].split(";")[1] for answer in answers] == ["r=2", "r=1", "r=0", "r=0"]
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 10
+    assert answers[-1].json()["type"].endswith("#quota-exceeded")
 
 
 def test_the_admin_pages_that_are_named_are_there(demo: Demo, client: httpx.Client) -> None:

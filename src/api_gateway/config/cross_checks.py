@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from api_gateway.config.middleware_schema import OBSERVERS, MiddlewareEntry
+from api_gateway.config.middleware_schema import OBSERVERS, REPEATABLE, MiddlewareEntry
 from api_gateway.config.problems import Finding, Path, did_you_mean
+from api_gateway.config.rate_limit_checks import check_names, check_rate_limit
+from api_gateway.config.rate_limit_schema import RateLimitOptions
 from api_gateway.config.route_schema import RouteConfig, make_route
 from api_gateway.config.service_schema import ServiceConfig
 from api_gateway.core.errors import ConfigurationError
@@ -45,6 +47,10 @@ def cross_check(parts: Parts) -> Iterator[Finding]:
     yield from _repeated_middleware(("middleware",), parts.middleware)
     for index, route in parts.routes.items():
         yield from _route(("routes", index), route)
+    rate_limits = [*_rate_limits(parts)]
+    for path, options in rate_limits:
+        yield from check_rate_limit(path, options)
+    yield from check_names(rate_limits)
     yield from _route_names(parts.routes)
     yield from _ties(parts.routes)
 
@@ -79,8 +85,19 @@ def _repeated_middleware(path: Path, entries: Mapping[int, MiddlewareEntry]) -> 
     seen: dict[str, int] = {}
     for index, entry in entries.items():
         first = seen.setdefault(entry.name, index)
-        if first != index and entry.name in MiddlewareEntry.model_fields:
+        if first != index and entry.name in MiddlewareEntry.model_fields and entry.name not in REPEATABLE:
             yield Finding((*path, index), f"{entry.name} is there twice", "remove one", other=(*path, first))
+
+
+def _rate_limits(parts: Parts) -> Iterator[tuple[Path, RateLimitOptions]]:
+    """Every rate limit, and where it stands."""
+    lists: dict[Path, Mapping[int, MiddlewareEntry]] = {("middleware",): parts.middleware}
+    for index, route in parts.routes.items():
+        lists["routes", index, "middleware"] = dict(enumerate(route.middleware))
+    for path, entries in lists.items():
+        for index, entry in entries.items():
+            if entry.rate_limit is not None:
+                yield (*path, index, "rate_limit"), entry.rate_limit
 
 
 def _route(path: Path, config: RouteConfig) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 from api_gateway.config.not_yet import NOT_YET, not_yet
 from api_gateway.config.problems import Refusal, did_you_mean, shown
-from api_gateway.config.units import DURATION_REMEDY, SIZE_REMEDY, parse_duration, parse_size
+from api_gateway.config.units import DURATION_REMEDY, SIZE_REMEDY, parse_duration, parse_rate, parse_size
 from api_gateway.core.canonical_path import canonical_path
 from api_gateway.core.canonical_request import HOP_BY_HOP
 from api_gateway.core.clock import NANOSECONDS
@@ -93,6 +93,11 @@ def _positive_size(value: object) -> int:
     return size
 
 
+def _rate(value: object) -> str:
+    parse_rate(value)
+    return str(value)
+
+
 def _network(value: object) -> str:
     remedy = "write a network such as 10.0.0.0/8, fd00::/8, or a single address"
     name = text(value)
@@ -156,7 +161,8 @@ def _method(value: object) -> str:
     return method
 
 
-def _header_name(value: object) -> str:
+def header_name(value: object) -> str:
+    """The name of a header that reaches routes and policies."""
     name = text(value)
     if not _TOKEN.fullmatch(name):
         raise Refusal(f"{name!r} is not a header name", "use letters, digits and hyphens")
@@ -213,6 +219,8 @@ Size: TypeAlias = Annotated[
     int, BeforeValidator(_positive_size), _schema("A size", "string", "integer", examples=["10KiB", "1MiB"])
 ]
 """Bytes, more than 0."""
+RateText: TypeAlias = Annotated[str, BeforeValidator(_rate)]
+"""A rate as it was written; `units.parse_rate` reads it."""
 Network: TypeAlias = Annotated[str, BeforeValidator(_network)]
 """`address/prefix`."""
 EndpointUrl: TypeAlias = Annotated[str, BeforeValidator(_endpoint_url)]
@@ -220,5 +228,5 @@ PathPattern: TypeAlias = Annotated[str, BeforeValidator(_path_pattern)]
 HostPattern: TypeAlias = Annotated[str, BeforeValidator(_host_pattern)]
 HostHeader: TypeAlias = Annotated[str, BeforeValidator(_host_header)]
 Method: TypeAlias = Annotated[str, BeforeValidator(_method)]
-HeaderName: TypeAlias = Annotated[str, BeforeValidator(_header_name)]
+HeaderName: TypeAlias = Annotated[str, BeforeValidator(header_name)]
 RegularExpression: TypeAlias = Annotated[str, BeforeValidator(_regular_expression)]

@@ -32,11 +32,16 @@ from api_gateway.config.model import Model
 from api_gateway.config.not_yet import NOT_YET, not_yet
 from api_gateway.config.plugins import installed_plugins
 from api_gateway.config.problems import Refusal, did_you_mean, shown
+from api_gateway.config.rate_limit_schema import RateLimitOptions
 
 OBSERVERS = ("request_id", "access_log")
 """They stand outside the error boundary and watch every request, so a route cannot have them."""
 
+REPEATABLE = ("rate_limit",)
+"""More than one in a list makes sense: a coarse limit before authentication, a finer one after it."""
+
 _STAND_ALONE = ("request_id", "access_log")
+_EXAMPLES = {"body_limit": "1MiB", "deadline": "3s", "rate_limit": "{rate: 100/s}"}
 
 
 class RequestIdOptions(Model):
@@ -63,6 +68,8 @@ class MiddlewareEntry(Model):
     """No request body larger than this."""
     deadline: Duration | None = None
     """No request longer than this, all in all."""
+    rate_limit: RateLimitOptions | None = None
+    """No caller more often than this."""
 
     @property
     def name(self) -> str:
@@ -109,7 +116,7 @@ def _checked_presence(name: str, options: object) -> object:
     if options is not None:
         return options
     if name not in _STAND_ALONE:
-        raise Refusal(f"{name} needs a value", f"write {name}: {'1MiB' if name == 'body_limit' else '3s'}")
+        raise Refusal(f"{name} needs a value", f"write {name}: {_EXAMPLES[name]}")
     return {}
 
 

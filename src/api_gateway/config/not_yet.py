@@ -28,7 +28,6 @@ NOT_YET: Mapping[str, Mapping[str, str]] = {
         "random": "a draw",
     },
     "middleware": {
-        "rate_limit": "so many requests in so much time",
         "ip_filter": "who may connect",
         "auth": "who is calling",
         "authorize": "what a caller may do",

@@ -43,7 +43,7 @@ class RoutingTable(Protocol):
 
 @runtime_checkable
 class Closable(Protocol):
-    """A service that holds something to free at the end, such as a connection pool."""
+    """What holds something to free at the end, such as a connection pool."""
 
     def close(self) -> Awaitable[None]:
         """Free it; called once, after the last request."""
@@ -60,8 +60,9 @@ class ApiGateway:
         middleware: Sequence[Middleware] = (),
         *,
         clock: Clock | None = None,
+        resources: Sequence[Closable] = (),
     ) -> None:
-        """Compose the chain.
+        """Compose the chain. `resources` are closed with the gateway, after the services that are Closable.
 
         Raises:
             ConfigurationError: a route names a service that is not in `services`.
@@ -70,8 +71,9 @@ class ApiGateway:
         self.services = dict(services)
         self.middleware = tuple(middleware)
         self.clock = clock or SystemClock()
+        self.resources = tuple(resources)
         self._handler = chain(self.layers(), router.bind(self.services))
-        self._resources = AsyncExitStack()
+        self._open = AsyncExitStack()
         self.asgi = AsgiApplication(self._handler, self.clock, self)
 
     def layers(self) -> tuple[Middleware, ...]:
@@ -92,10 +94,10 @@ class ApiGateway:
         await self.asgi(scope, receive, send)
 
     async def __aenter__(self) -> Self:
-        for service in self.services.values():
-            if isinstance(service, Closable):
-                self._resources.push_async_callback(service.close)
+        for resource in (*self.resources, *self.services.values()):
+            if isinstance(resource, Closable):
+                self._open.push_async_callback(resource.close)
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        await self._resources.aclose()
+        await self._open.aclose()

@@ -24,7 +24,7 @@ from api_gateway.core.response import Response
 _log = logging.getLogger("api_gateway.errors")
 
 PROBLEM_TYPE = "urn:api-gateway:problem:"
-"""Prefix of the problem types; the error's `code` follows."""
+"""Prefix of the gateway's own problem types; the error's `code` follows."""
 
 
 async def error_boundary(request: Request, context: RequestContext, call_next: Handler) -> Response:
@@ -57,8 +57,8 @@ def render(error: GatewayError, context: RequestContext) -> Response:
 
 def problem_body(error: GatewayError, request_id: str = "") -> bytes:
     """Problem details as JSON. For 5xx the detail is left out."""
-    problem: dict[str, str | int] = {
-        "type": PROBLEM_TYPE + error.code,
+    problem: dict[str, object] = {
+        "type": error.problem_type or PROBLEM_TYPE + error.code,
         "title": error.title,
         "status": error.status,
         "code": error.code,
@@ -67,6 +67,7 @@ def problem_body(error: GatewayError, request_id: str = "") -> bytes:
         problem["detail"] = error.detail
     if request_id:
         problem["request_id"] = request_id
+    problem.update(error.members)
     return json.dumps(problem).encode()
 
 

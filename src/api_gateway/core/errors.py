@@ -3,12 +3,14 @@
     GatewayError
     |-- ClientError                    4xx: the request cannot be served as it is
     |   |-- BadRequest             400
+    |   |-- CallerUnknown          403
     |   |-- NotFound               404
     |   |-- MethodNotAllowed       405
     |   |-- RequestTimeout         408
     |   |-- PayloadTooLarge        413
     |   |-- TargetTooLong          414
     |   |-- ExpectationFailed      417
+    |   |-- RateLimited            429
     |   `-- HeadersTooLarge        431
     |-- UpstreamError                  a service did not give an answer
     |   |-- ConnectFailed          502   refused, unresolvable, bad certificate
@@ -17,6 +19,7 @@
     |   |-- ConnectTimeout         504
     |   `-- UpstreamTimeout        504
     |-- NoHealthyEndpoint          503
+    |-- LimitsUnavailable          503
     |-- DeadlineExceeded           504
     `-- InternalError              500   a defect of the gateway; details stay in its log
 
@@ -24,16 +27,23 @@ Rule: the gateway *raises* its own refusals and *returns* what a backend answere
 Retries and breakers need that difference: a returned 404 is an answer, a raised 502 is none.
 
 Each error carries a status for the client, a machine-readable `code`, and the response `flag`
-that the access log shows (the two-letter scheme of Envoy, so the log says who failed).
+that the access log shows (Envoy's scheme of two letters or a few more, so the log says who failed).
 
 What it does not do: render. `core/error_boundary.py` turns an error into a response.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, TypeAlias
 
 from api_gateway.core.headers import Headers
+
+ProblemMembers: TypeAlias = Mapping[str, Sequence[str]]
+"""Members of a problem beside the standard ones (RFC 9457 3.2)."""
+
+_REGISTERED = "https://iana.org/assignments/http-problem-types#"
+_NO_MEMBERS: ProblemMembers = {}
 
 
 class GatewayError(Exception):
@@ -47,6 +57,9 @@ class GatewayError(Exception):
     code: ClassVar[str] = "internal-error"
     title: ClassVar[str] = "Internal error"
     flag: ClassVar[str] = "-"
+    problem_type: ClassVar[str] = ""
+    """A registered problem type; empty for the gateway's own, which is made of the code."""
+    members: ProblemMembers = _NO_MEMBERS
 
     def __init__(self, detail: str = "", *, headers: Headers | None = None) -> None:
         """`headers` are added to the response, for example `Allow` or `Retry-After`."""
@@ -65,6 +78,12 @@ class BadRequest(ClientError):
     """The request is malformed or ambiguous (RFC 9110 15.5.1)."""
 
     status, code, title, flag = 400, "bad-request", "Bad request", "DPE"
+
+
+class CallerUnknown(ClientError):
+    """Who is calling cannot be told, where that decides (RFC 9110 15.5.4)."""
+
+    status, code, title, flag = 403, "caller-unknown", "The caller cannot be told from others", "RL"
 
 
 class NotFound(ClientError):
@@ -106,6 +125,18 @@ class ExpectationFailed(ClientError):
     """`Expect` asks for something other than 100-continue (RFC 9110 15.5.18)."""
 
     status, code, title, flag = 417, "expectation-failed", "Expectation failed", "DPE"
+
+
+class RateLimited(ClientError):
+    """The caller is over a limit (RFC 6585 section 4; draft-ietf-httpapi-ratelimit-headers-10 section 5)."""
+
+    status, code, title, flag = 429, "quota-exceeded", "Too many requests", "RL"
+    problem_type = _REGISTERED + "quota-exceeded"
+
+    def __init__(self, detail: str = "", *, policies: Sequence[str] = (), headers: Headers | None = None) -> None:
+        """`policies` are the names of those that refused."""
+        super().__init__(detail, headers=headers)
+        self.members = {"violated-policies": list(policies)}
 
 
 class HeadersTooLarge(ClientError):
@@ -168,6 +199,13 @@ class NoHealthyEndpoint(GatewayError):
     """The service has no endpoint that may be used now."""
 
     status, code, title, flag = 503, "no-healthy-endpoint", "The service is unavailable", "UH"
+
+
+class LimitsUnavailable(GatewayError):
+    """The store of the rate limits is out of reach, and the policy is to refuse then."""
+
+    status, code, title, flag = 503, "temporary-reduced-capacity", "Temporarily at reduced capacity", "RLSE"
+    problem_type = _REGISTERED + "temporary-reduced-capacity"
 
 
 class DeadlineExceeded(GatewayError):

@@ -26,6 +26,7 @@ class RequestContext:
         "error",
         "flag",
         "http_version",
+        "identity",
         "path_parameters",
         "peer_address",
         "request_id",
@@ -33,6 +34,7 @@ class RequestContext:
         "scheme",
         "service",
         "started",
+        "tier",
         "trace_id",
         "upstream_duration",
         "upstream_host",
@@ -52,6 +54,10 @@ class RequestContext:
     """Identifies this request in every log; empty until assigned."""
     trace_id: str
     """The W3C trace this request belongs to: 32 hexadecimal digits; empty until assigned."""
+    identity: str
+    """Who is calling, as authentication has proved; empty until it has. Never what a client merely says."""
+    tier: str
+    """The caller's tier, such as `gold`, as the proven identity says; empty without one."""
     deadline: int | None
     """Monotonic nanoseconds after which nobody waits for the answer."""
     route: str
@@ -81,6 +87,8 @@ class RequestContext:
         self.http_version = http_version
         self.request_id = ""
         self.trace_id = ""
+        self.identity = ""
+        self.tier = ""
         self.deadline = None
         self.route = ""
         self.path_parameters = _NO_PARAMETERS

@@ -18,8 +18,8 @@ statuses of three digits; a client cannot add a time series by what it sends.
 Cost: about 1.5 us a request, because it counts in plain integers; the library makes its metrics of
 them when somebody scrapes. Its own counters and histograms took 4 us (`make bench`, pipeline).
 
-What it does not do: expose itself (the admin application does), compute quantiles, or know of
-other processes (`server/metrics_sum.py` adds theirs).
+What it does not do: expose itself (the admin application does), compute quantiles, know of other
+processes (`server/metrics_sum.py` adds theirs), or tell limits apart (`rate_limit_metrics.py`).
 
 Source: Prometheus, naming and histogram practices.
 """

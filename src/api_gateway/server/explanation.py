@@ -14,12 +14,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
 
 from api_gateway.backend.backend_service import BackendService
+from api_gateway.config.units import format_duration
 from api_gateway.core.api_gateway import ApiGateway
 from api_gateway.core.canonical_request import canonical_request
 from api_gateway.core.errors import GatewayError
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.middleware.rate_limit_middleware import RateLimitMiddleware
+from api_gateway.rate_limiting.limit_store import Limit
 from api_gateway.routing.explain import Explanation, Rejection, explain
 from api_gateway.routing.route import PRESERVE, Route
 from api_gateway.routing.router import Match, Router
@@ -72,6 +75,7 @@ def _taken(gateway: ApiGateway, match: Match, request: Request) -> list[str]:
     lines += _block("parameters", [f"{name} = {value!r}" for name, value in match.parameters.items()])
     layers: list[object] = [*gateway.layers(), router_step, *route.middleware]
     lines += _block("chain", _numbered(layers))
+    lines += _block("limits", _limits(layers))
     path = route.forwarded_path(request.path)
     forwarded = f"{request.method} {path}?{request.query}" if request.query else f"{request.method} {path}"
     lines += _block("forwarded", [forwarded, _forwarded_host(route, request)])
@@ -102,6 +106,25 @@ def _numbered(layers: Sequence[object]) -> list[str]:
     named = [(_name(layer), _headline(layer)) for layer in layers]
     width = max(len(name) for name, _ in named)
     return [f"{number:2}  {name:{width}}  {about}".rstrip() for number, (name, about) in enumerate(named, start=1)]
+
+
+def _limits(layers: Iterable[object]) -> Iterator[str]:
+    """The policies of the rate limits among the layers, in the order in which they are asked."""
+    for layer in layers:
+        if isinstance(layer, RateLimitMiddleware):
+            for policy in layer.policies:
+                tiers = [f"{tier} {_numbers(limit)}" for tier, limit in policy.tiers.items()]
+                cost = [f"cost {policy.cost}"] if policy.cost > 1 else []
+                trial = ["dry run"] if layer.dry_run else []
+                facts = [policy.limit.algorithm, _numbers(policy.limit), f"by {policy.keyed_by}"]
+                yield f"{policy.limit.name}: {', '.join([*facts, *cost, *tiers, *trial])}"
+
+
+def _numbers(limit: Limit) -> str:
+    if limit.algorithm == "concurrency":
+        return f"{limit.limit} at once"
+    often = f"{limit.limit} in {format_duration(limit.period)}"
+    return often if limit.burst is None else f"{often} burst {limit.burst}"
 
 
 def _name(layer: object) -> str:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 DEADLINE = 2.0
 """Seconds that a client waits at most for `/api/reviews/slow`."""
+SALE_BURST = 3
+"""Requests that a client may send to `/api/products/sale` at once; later ones, six a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,15 @@ ROUTES = (
         "reviews",
         {"rewrite": "/slow", "middleware": [{"deadline": f"{DEADLINE:g}s"}]},
         f"the same, with a deadline of {DEADLINE:g} s",
+    ),
+    DemoRoute(
+        "/api/products/sale",
+        "products",
+        {
+            "rewrite": "/",
+            "middleware": [{"rate_limit": {"name": "sale", "algorithm": "gcra", "rate": "6/min", "burst": SALE_BURST}}],
+        },
+        f"at most {SALE_BURST} at once and 6 a minute from one client",
     ),
     DemoRoute("/api/*", "fallback", {"methods": ["GET"]}, "GET only"),
 )

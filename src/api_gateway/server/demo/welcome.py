@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from api_gateway.server.demo.configuration import DEADLINE, ROUTES, by_service
+from api_gateway.server.demo.configuration import DEADLINE, ROUTES, SALE_BURST, by_service
 from api_gateway.server.demo.services import SLOWNESS
 
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
@@ -25,7 +25,7 @@ class Suggestion:
 
 
 def suggestions(gateway: str) -> Sequence[Suggestion]:
-    """Five commands that show the gateway whose address is `gateway` at work."""
+    """Six commands that show the gateway whose address is `gateway` at work."""
     return (
         Suggestion(
             f"for i in 1 2 3 4 5 6; do curl -si {gateway}/api/users/42 | grep served; done",
@@ -46,6 +46,10 @@ def suggestions(gateway: str) -> Sequence[Suggestion]:
         Suggestion(
             f"curl -i {gateway}/api/reviews/slow",
             f"504 after {DEADLINE:g} s: the service takes {SLOWNESS:g} s, the route's deadline is {DEADLINE:g} s",
+        ),
+        Suggestion(
+            f"for i in 1 2 3 4; do curl -si {gateway}/api/products/sale | grep -iE '^(HTTP|ratelimit:|retry)'; done",
+            f"{SALE_BURST} are admitted, and told what is left; then 429, and when to come back",
         ),
     )
 
