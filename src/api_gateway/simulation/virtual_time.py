@@ -31,7 +31,7 @@ import contextvars
 import heapq
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn, ParamSpec, TypeVar, TypeVarTuple
+from typing import NoReturn, ParamSpec, TypeVar, TypeVarTuple
 
 from api_gateway.core.clock import NANOSECONDS
 
@@ -170,7 +170,7 @@ class VirtualClock:
         return self._start + self._loop.time()
 
 
-def run(main: Callable[_P, Coroutine[Any, Any, _T]], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+def run(main: Callable[_P, Coroutine[object, object, _T]], *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Run `main(*args, **kwargs)` in virtual time and return its result.
 
     As `asyncio.run`: tasks that are left over are cancelled, asynchronous generators closed. Also works
