@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench notebooks lab clean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +13,8 @@ help:
 	@echo "make test       run all tests"
 	@echo "make check      lint, types, layers"
 	@echo "make bench      measure this gateway beside others, in one run"
+	@echo "make notebooks  run every notebook and compare it with what is stored"
+	@echo "make lab        open the notebooks in Jupyter"
 	@echo "make clean      remove .venv and caches"
 
 $(BIN)/python:
@@ -44,6 +46,11 @@ $(VENV)/.bench: pyproject.toml $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --editable '.[bench,speed]'
 	@touch $@ $(VENV)/.core
 
+$(VENV)/.notebooks: pyproject.toml $(BIN)/python
+	@echo "installing the gateway, Jupyter, matplotlib and the limiters that it is compared with"
+	@$(BIN)/python -m pip install --quiet --editable '.[notebooks]'
+	@touch $@ $(VENV)/.core
+
 demo: $(VENV)/.core
 	@$(BIN)/api-gateway demo
 
@@ -58,6 +65,12 @@ check: $(VENV)/.check
 
 bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks
+
+notebooks: $(VENV)/.notebooks
+	@$(BIN)/python -m notebooks.runner
+
+lab: $(VENV)/.notebooks
+	@$(BIN)/jupyter lab notebooks
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,23 @@
+"""The notebooks themselves: each is run again, and must say what is stored."""
+
+import pytest
+
+from notebooks.runner.__main__ import FOLDER, check, verify
+from notebooks.runner.pair import Pair, pairs_in
+
+PAIRS = pairs_in(FOLDER)
+
+
+def test_there_are_notebooks() -> None:
+    assert [pair.name for pair in PAIRS][:2] == ["01_rate_limiters", "02_distributed_rate_limiting"]
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
+def test_a_notebook_keeps_the_rules(pair: Pair) -> None:
+    assert [str(problem) for problem in check(pair)] == []
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
+def test_a_notebook_says_what_is_stored(pair: Pair) -> None:
+    assert [str(problem) for problem in verify(pair)] == []
