@@ -3,7 +3,7 @@
 Rule: with f the elapsed share of this window, the last P is taken to hold previous * (1 - f) + current,
 as if the previous window's requests had come evenly. Admit if that and the cost are at most N.
 
-Bound: in a half-open time W <= P less than N + N * W / P + 1: N in an instant, but 2N - 1 in a whole
+Bound: in a half-open time W <= P less than N + N * W / P, as a token bucket: N in an instant, but 2N - 1 in a whole
 period, N at the end of one window and N - 1 spread over the next. "It fixes the boundary burst" is true of the
 instant and false of the period, where the worst case is the fixed window's. It errs the other way
 too: requests that came early in the previous window still count after they are a period old.
