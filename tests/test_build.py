@@ -26,11 +26,12 @@ from api_gateway import (
     Response,
     build_gateway,
 )
-from api_gateway.build import BALANCERS, MIDDLEWARE, TRANSPORTS, Tools
+from api_gateway.build import MIDDLEWARE, TRANSPORTS, Tools
+from api_gateway.build_load_balancers import BALANCERS
+from api_gateway.config.load_balancer_schema import LoadBalancerConfig
 from api_gateway.config.middleware_schema import MiddlewareEntry
 from api_gateway.config.plugins import installed_plugins
 from api_gateway.config.schema import GatewayConfig
-from api_gateway.config.service_schema import ServiceConfig
 from api_gateway.core.asgi import Receive, Scope, Send
 from api_gateway.core.clock import ManualClock
 from api_gateway.routing.router import Router
@@ -233,7 +234,7 @@ def test_the_tables_and_the_schema_have_the_same_names() -> None:
     definitions = GatewayConfig.model_json_schema()["$defs"]
     assert set(MIDDLEWARE) == set(MiddlewareEntry.model_fields)
     assert set(TRANSPORTS) == set(definitions["ServiceConfig"]["properties"]["transport"]["enum"])
-    assert set(BALANCERS) == {ServiceConfig(endpoints=()).load_balancer}
+    assert set(BALANCERS) == set(LoadBalancerConfig.model_fields)
 
 
 # Refusals.

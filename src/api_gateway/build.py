@@ -14,8 +14,8 @@ The life of a request, outermost layer first:
     ------------------------     service
     load balancer -> transport
 
-The four tables map the names of the configuration to factories. Others add middleware by the
-argument `middleware`, or by an entry point (`config/plugins.py`).
+The four tables (BALANCERS is in `build_load_balancers.py`) map the names of the configuration to
+factories. Others add middleware by the argument `middleware`, or by an entry point (`config/plugins.py`).
 
 What it does not do: serve. Building opens no connection and starts no task.
 """
@@ -29,8 +29,7 @@ from typing import TypeAlias, cast
 
 from api_gateway.backend.backend_service import BackendService
 from api_gateway.backend.endpoint import Endpoint
-from api_gateway.backend.load_balancer import LoadBalancer
-from api_gateway.backend.round_robin_load_balancer import RoundRobinLoadBalancer
+from api_gateway.build_load_balancers import BALANCERS
 from api_gateway.build_rate_limits import LimiterFactory, RateLimits
 from api_gateway.build_services import in_process_service
 from api_gateway.config.middleware_schema import AccessLogOptions, MiddlewareEntry
@@ -126,10 +125,6 @@ LIMITERS: Mapping[AlgorithmName, LimiterFactory] = {
     "concurrency": lambda limit, _period, _burst: Concurrency(limit),
 }
 
-BALANCERS: Mapping[str, Callable[[], LoadBalancer]] = {
-    "round_robin": RoundRobinLoadBalancer,
-}
-
 TRANSPORTS: Mapping[str, Callable[[Timeouts], Transport]] = {
     "http1": Http1Transport,
     "httpx": HttpxTransport,
@@ -151,7 +146,7 @@ def build_gateway(
         services: services in this process, by name. Each is a Handler, an ASGI 3 application, a
             list of these (one endpoint each), or a `BackendService`.
         clock: tells the time to every part; the system's unless given.
-        random: makes ids; a seeded one makes a run repeatable.
+        random: makes ids and draws endpoints; a seeded one makes a run repeatable.
         middleware: factories for further names in `middleware` lists.
 
     Raises:
@@ -236,11 +231,11 @@ def _route(config: RouteConfig, middleware: list[Middleware], index: int) -> Rou
 
 
 def _service(name: str, config: ServiceConfig, tools: Tools) -> BackendService:
-    timeout = config.timeout
+    timeout, balancer = config.timeout, config.load_balancer
     return BackendService(
         name,
         [Endpoint(endpoint.url, endpoint.weight) for endpoint in config.endpoints],
         TRANSPORTS[config.transport](Timeouts(timeout.connect, timeout.request, timeout.idle)),
-        BALANCERS[config.load_balancer](),
+        BALANCERS[balancer.name](balancer, tools.clock, tools.random),
         clock=tools.clock,
     )

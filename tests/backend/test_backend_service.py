@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import nullcontext
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from api_gateway.backend.backend_service import BackendService
 from api_gateway.backend.endpoint import Endpoint
+from api_gateway.backend.load_balancer import Outcome
 from api_gateway.core.clock import ManualClock
 from api_gateway.core.errors import ConnectFailed, NoHealthyEndpoint, UpstreamError, UpstreamTimeout
 from api_gateway.core.request import Request
@@ -82,7 +84,7 @@ async def test_endpoints_are_asked_in_turn_unless_another_balancer_is_given() ->
     assert answers == [b"http://e0", b"http://e1", b"http://e2", b"http://e0"]
 
     class Last:
-        def select(self, endpoints: Sequence[Endpoint], request: Request) -> Endpoint:
+        def select(self, endpoints: Sequence[Endpoint], request: Request, context: RequestContext) -> Endpoint:
             return endpoints[-1]
 
     picky = BackendService("orders", backend.endpoints, FakeTransport(whole), Last())
@@ -111,6 +113,46 @@ async def test_the_context_is_told_who_was_asked_how_often_and_how_long_it_took(
     with pytest.raises(ConnectFailed):
         await backend(REQUEST, context)
     assert (context.endpoint, context.attempts, context.upstream_duration) == ("http://e1", 2, 500_000_000)
+
+
+# Learning.
+
+
+@pytest.mark.parametrize(
+    ("status", "failure", "outcome"),
+    [
+        (200, None, "answered"),
+        (404, None, "answered"),
+        (500, None, "failed"),
+        (503, None, "failed"),
+        (0, ConnectFailed("refused"), "failed"),
+        (0, asyncio.CancelledError(), "abandoned"),
+        (0, ZeroDivisionError(), "abandoned"),
+    ],
+)
+async def test_a_balancer_that_learns_is_told_how_long_it_took_and_what_came_of_it(
+    status: int, failure: BaseException | None, outcome: str
+) -> None:
+    clock = ManualClock()
+    told: list[tuple[str, int, str, int]] = []
+
+    class Learning:
+        def select(self, endpoints: Sequence[Endpoint], request: Request, context: RequestContext) -> Endpoint:
+            return endpoints[0]
+
+        def learn(self, endpoint: Endpoint, duration: int, outcome: Outcome) -> None:
+            told.append((endpoint.url, duration, outcome, endpoint.in_flight))
+
+    async def answer(url: str) -> Response:
+        clock.advance(0.25)
+        if failure is not None:
+            raise failure
+        return Response(status)
+
+    backend = BackendService("orders", [Endpoint("http://e0")], FakeTransport(answer), Learning(), clock=clock)
+    with pytest.raises(type(failure)) if failure else nullcontext():
+        await backend(REQUEST, RequestContext())
+    assert told == [("http://e0", 250_000_000, outcome, 0)]
 
 
 # Counting.

@@ -11,8 +11,10 @@ from api_gateway.backend.endpoint import Endpoint
 from api_gateway.backend.load_balancer import LoadBalancer
 from api_gateway.backend.round_robin_load_balancer import RoundRobinLoadBalancer
 from api_gateway.core.request import Request
+from api_gateway.core.request_context import RequestContext
 
 REQUEST = Request("GET", "/")
+CONTEXT = RequestContext()
 
 
 def endpoints(count: int) -> list[Endpoint]:
@@ -22,7 +24,7 @@ def endpoints(count: int) -> list[Endpoint]:
 def test_endpoints_are_taken_in_the_order_in_which_they_are_listed() -> None:
     balancer: LoadBalancer = RoundRobinLoadBalancer()
     three = endpoints(3)
-    assert [balancer.select(three, REQUEST) for _ in range(7)] == [three[i] for i in (0, 1, 2, 0, 1, 2, 0)]
+    assert [balancer.select(three, REQUEST, CONTEXT) for _ in range(7)] == [three[i] for i in (0, 1, 2, 0, 1, 2, 0)]
 
 
 @settings(max_examples=100, deadline=None)
@@ -31,8 +33,8 @@ def test_over_any_run_of_requests_two_counts_differ_by_at_most_1(count: int, bef
     balancer = RoundRobinLoadBalancer()
     members = endpoints(count)
     for _ in range(before):
-        balancer.select(members, REQUEST)
-    taken = Counter(balancer.select(members, REQUEST).url for _ in range(run))
+        balancer.select(members, REQUEST, CONTEXT)
+    taken = Counter(balancer.select(members, REQUEST, CONTEXT).url for _ in range(run))
     counts = [taken[member.url] for member in members]
     assert sum(counts) == run
     assert max(counts) - min(counts) <= 1
@@ -44,10 +46,10 @@ def test_members_may_come_and_go_between_requests(sizes: list[int]) -> None:
     balancer = RoundRobinLoadBalancer()
     for size in sizes:
         members = endpoints(size)
-        assert balancer.select(members, REQUEST) in members
+        assert balancer.select(members, REQUEST, CONTEXT) in members
 
 
 def test_two_services_do_not_share_a_turn() -> None:
     one, two = RoundRobinLoadBalancer(), RoundRobinLoadBalancer()
     members = endpoints(2)
-    assert [one.select(members, REQUEST), two.select(members, REQUEST)] == [members[0], members[0]]
+    assert [one.select(members, REQUEST, CONTEXT), two.select(members, REQUEST, CONTEXT)] == [members[0], members[0]]

@@ -297,7 +297,7 @@ def test_everything_the_language_will_have_is_refused_only_as_not_yet_supported(
     assert None not in names, problems
     assert {match[1] for match in names if match} == {
         *("retry", "circuit_breaker", "health_check", "outlier_detection", "hedge", "concurrency"),
-        *("weighted_round_robin", "ip_filter", "auth", "authorize", "cache", "cors", "load_shedding"),
+        *("ip_filter", "auth", "authorize", "cache", "cors", "load_shedding"),
         *("aggregate", "response"),
     }
 
@@ -311,7 +311,6 @@ def test_the_rest_of_that_file_is_good() -> None:
         "outlier_detection",
         "hedge",
         "concurrency",
-        "load_balancer",
     ):
         del document["services"]["user-service"][name]
     supported = {"request_id", "access_log", "rate_limit"}

@@ -6,6 +6,7 @@ import pickle
 import pytest
 from pydantic import ValidationError
 
+from api_gateway.config.load_balancer_schema import LoadBalancerConfig
 from api_gateway.config.not_yet import NOT_YET
 from api_gateway.config.schema import GatewayConfig
 from api_gateway.config.validate import validate
@@ -35,7 +36,7 @@ def test_everything_but_routes_and_their_services_has_a_default() -> None:
     assert (limits.max_body, limits.max_header_bytes, limits.max_header_fields) == (None, 32 * 1024, 100)
     assert (limits.max_target, limits.head_timeout) == (8 * 1024, 10)
     service = config.services["a"]
-    assert (service.load_balancer, service.transport) == ("round_robin", "http1")
+    assert (service.load_balancer.name, service.transport) == ("round_robin", "http1")
     assert (service.timeout.connect, service.timeout.request, service.timeout.idle) == (1, 15, 60)
     assert [(endpoint.url, endpoint.weight) for endpoint in service.endpoints] == [("http://h:1", 1), ("http://h:2", 5)]
 
@@ -95,6 +96,8 @@ def test_the_json_schema_is_json_and_knows_every_key() -> None:
     assert entry[0] == {"enum": ["request_id", "access_log"]}
     assert set(entry[2]["properties"]) == {"request_id", "access_log", "body_limit", "deadline", "rate_limit"}
     assert schema["$defs"]["EndpointConfig"]["anyOf"][0]["type"] == "string"
+    name, named = schema["$defs"]["LoadBalancerConfig"]["anyOf"]
+    assert set(name["enum"]) == set(named["properties"]) == set(LoadBalancerConfig.model_fields)
 
 
 def test_no_name_is_both_supported_and_not_yet_supported() -> None:
@@ -103,7 +106,6 @@ def test_no_name_is_both_supported_and_not_yet_supported() -> None:
         "service": set(schema["ServiceConfig"]["properties"]),
         "route": set(schema["RouteConfig"]["properties"]),
         "middleware": set(schema["MiddlewareEntry"]["anyOf"][2]["properties"]),
-        "load_balancer": set(schema["ServiceConfig"]["properties"]["load_balancer"].get("enum", ["round_robin"])),
     }
     assert supported.keys() == NOT_YET.keys()
     for kind, names in NOT_YET.items():

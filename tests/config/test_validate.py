@@ -85,8 +85,17 @@ def test_tuples_and_numbers_do_as_well_as_lists_and_texts() -> None:
         (service(endpoints=[{}]), "services.users.endpoints[0]: the key 'url' is missing; add 'url: ...'"),
         (service(load_balancer="round-robin"),
          "services.users.load_balancer: unknown load_balancer 'round-robin'; did you mean 'round_robin'?"),
-        (service(load_balancer="peak_ewma"), "services.users.load_balancer: not yet supported: peak_ewma "
-         "(whoever has been fastest of late); leave it out"),
+        (service(load_balancer=["random"]), "services.users.load_balancer: expected one load_balancer, not a list; "
+         "write a name, or one 'name: options'"),
+        (service(load_balancer={"random": {}, "peak_ewma": {}}), "services.users.load_balancer: "
+         "expected one load_balancer, not 2 keys; write a name, or one 'name: options'"),
+        (service(load_balancer={"random": {"key": "path"}}),
+         "services.users.load_balancer.random.key: unknown key 'key'; the keys here are: none"),
+        (service(load_balancer={"consistent_hash": {"key": "cookie"}}), "services.users.load_balancer.consistent_hash.key: "
+         "unknown key 'cookie'; there are: client_ip, header:NAME, path"),
+        (service(load_balancer={"consistent_hash": {"key": "header:X_Y"}}),
+         "services.users.load_balancer.consistent_hash.key: the header 'X_Y' never reaches a route: the edge removes it; "
+         "choose another header"),
         (service(transport="grpc"), "services.users.transport: unknown transport 'grpc'; there are: http1, httpx"),
         (service(timeout={"conect": "1s"}), "services.users.timeout.conect: unknown key 'conect'; did you mean 'connect'?"),
         (service(retry={}), "services.users.retry: not yet supported: retry (sending a failed request again); leave it out"),

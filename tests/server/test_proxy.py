@@ -307,7 +307,7 @@ async def test_a_service_without_endpoints_is_503() -> None:
     gateway = proxying("http://127.0.0.1:1", witness)
     service = gateway.services["service"]
     assert isinstance(service, BackendService)
-    service.endpoints.clear()
+    service.endpoints = ()
     async with serve(gateway) as server, connect(server.port) as client:
         client.send(request("any"))
         assert (await client.response()).status == 503

@@ -2,6 +2,7 @@
 
 Rule: pick an endpoint, count it in, send, count it out when the response is *finished*. A response
 whose body has arrived whole is finished; one that still streams is finished when it is closed.
+A balancer that learns is told how long each call took and what came of it; others cost nothing more.
 
 What it does not do: retry, break circuits or limit concurrency. Those are middleware around it.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from api_gateway.backend.endpoint import Endpoint
-from api_gateway.backend.load_balancer import LoadBalancer
+from api_gateway.backend.load_balancer import LearningLoadBalancer, LoadBalancer, Outcome
 from api_gateway.backend.round_robin_load_balancer import RoundRobinLoadBalancer
 from api_gateway.core.clock import Clock, SystemClock
 from api_gateway.core.errors import NoHealthyEndpoint, UpstreamError
@@ -33,10 +34,11 @@ class BackendService:
         *,
         clock: Clock | None = None,
     ) -> None:
-        """`load_balancer` is round robin unless given."""
+        """`load_balancer` is round robin unless given. To change `endpoints` later, assign another sequence."""
         self.name = name
-        self.endpoints = list(endpoints)
+        self.endpoints: Sequence[Endpoint] = tuple(endpoints)
         self.load_balancer = load_balancer or RoundRobinLoadBalancer()
+        self._learn = self.load_balancer.learn if isinstance(self.load_balancer, LearningLoadBalancer) else None
         self._transport = transport
         self._clock = clock or SystemClock()
 
@@ -49,13 +51,15 @@ class BackendService:
         """
         if not self.endpoints:
             raise NoHealthyEndpoint(f"service {self.name} has no endpoint")
-        endpoint = self.load_balancer.select(self.endpoints, request)
+        endpoint = self.load_balancer.select(self.endpoints, request, context)
         context.service = self.name
         context.endpoint = endpoint.url
         context.attempts += 1
         endpoint.acquire()
         started = self._clock.monotonic()
         finished = True
+        response: Response | None = None
+        failed = False
         try:
             response = await self._transport.send(endpoint.url, request, context)
             if not isinstance(response.body, bytes):
@@ -63,11 +67,15 @@ class BackendService:
                 response.on_close(endpoint.release)
         except UpstreamError:
             endpoint.failures += 1
+            failed = True
             raise
         finally:
-            context.upstream_duration += self._clock.monotonic() - started
+            duration = self._clock.monotonic() - started
+            context.upstream_duration += duration
             if finished:
                 endpoint.release()
+            if self._learn is not None:
+                self._learn(endpoint, duration, _outcome(response, failed))
         return response
 
     async def close(self) -> None:
@@ -76,3 +84,9 @@ class BackendService:
 
     def __repr__(self) -> str:
         return f"<BackendService {self.name} with {len(self.endpoints)} endpoints>"
+
+
+def _outcome(response: Response | None, failed: bool) -> Outcome:
+    if response is not None:
+        return "answered" if response.status < 500 else "failed"
+    return "failed" if failed else "abandoned"

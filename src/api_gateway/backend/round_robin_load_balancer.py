@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from api_gateway.backend.endpoint import Endpoint
 from api_gateway.core.request import Request
+from api_gateway.core.request_context import RequestContext
 
 
 class RoundRobinLoadBalancer:
@@ -24,7 +25,7 @@ class RoundRobinLoadBalancer:
     def __init__(self) -> None:
         self._turn = -1
 
-    def select(self, endpoints: Sequence[Endpoint], request: Request) -> Endpoint:
+    def select(self, endpoints: Sequence[Endpoint], request: Request, context: RequestContext) -> Endpoint:
         """The endpoint whose turn it is."""
         self._turn = (self._turn + 1) % len(endpoints)
         return endpoints[self._turn]

@@ -19,14 +19,6 @@ NOT_YET: Mapping[str, Mapping[str, str]] = {
         "hedge": "a second request when the first is slow",
         "concurrency": "a limit on requests in flight",
     },
-    "load_balancer": {
-        "weighted_round_robin": "turns in proportion to weights",
-        "least_connections": "whoever has the fewest requests in flight",
-        "power_of_two_choices": "the less busy of two drawn at random",
-        "peak_ewma": "whoever has been fastest of late",
-        "consistent_hash": "the same key to the same endpoint",
-        "random": "a draw",
-    },
     "middleware": {
         "ip_filter": "who may connect",
         "auth": "who is calling",

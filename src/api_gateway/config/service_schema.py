@@ -12,6 +12,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from api_gateway.config.fields import Duration, EndpointUrl, Weight, choice
+from api_gateway.config.load_balancer_schema import LoadBalancerConfig, NoOptions
 from api_gateway.config.model import Model
 
 
@@ -20,7 +21,7 @@ class EndpointConfig(Model):
 
     url: EndpointUrl
     weight: Weight = 1
-    """Its share of the traffic, relative to its siblings, for balancers that go by weight."""
+    """Its share of the traffic, relative to its siblings, for balancers that go by weight; others ignore it."""
 
     @model_validator(mode="before")
     @classmethod
@@ -46,8 +47,6 @@ class ServiceConfig(Model):
     kind: ClassVar[str] = "service"
 
     endpoints: tuple[EndpointConfig, ...]
-    load_balancer: Annotated[Literal["round_robin"], BeforeValidator(choice("load_balancer", "round_robin"))] = (
-        "round_robin"
-    )
+    load_balancer: LoadBalancerConfig = LoadBalancerConfig(round_robin=NoOptions())
     transport: Annotated[Literal["http1", "httpx"], BeforeValidator(choice("transport", "http1", "httpx"))] = "http1"
     timeout: TimeoutConfig = TimeoutConfig()
