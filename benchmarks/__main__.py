@@ -1,6 +1,6 @@
 """Run the benchmarks, print what they found, write it as JSON.
 
-    python -m benchmarks [all|router|pipeline|limiters|transport|proxy|sustained] [--quick] [...]
+    python -m benchmarks [all|router|pipeline|limiters|redis-limiters|transport|proxy|sustained] [--quick] [...]
 
 All of them take about seven minutes, `--quick` about two. Only loopback is used, and every process
 that is started is stopped, also on Ctrl-C.
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import pipeline, proxy, rate_limiters, router, sustained, transport
+from benchmarks import pipeline, proxy, rate_limiters, redis_limiters, router, sustained, transport
 from benchmarks.contenders import NAMES
 from benchmarks.machine import Machine
 from benchmarks.processes import end_on_signals
@@ -35,6 +35,10 @@ def _limiters(machine: Machine, options: argparse.Namespace) -> Report:
     return rate_limiters.run(machine, rounds=5, sequence=1_000_000) if options.quick else rate_limiters.run(machine)
 
 
+def _redis_limiters(machine: Machine, options: argparse.Namespace) -> Report:
+    return redis_limiters.run(machine, decisions=5_000, rounds=3) if options.quick else redis_limiters.run(machine)
+
+
 def _transport(machine: Machine, options: argparse.Namespace) -> Report:
     return transport.run(machine, seconds=1.0, rounds=1) if options.quick else transport.run(machine)
 
@@ -53,6 +57,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "router": _router,
     "pipeline": _pipeline,
     "limiters": _limiters,
+    "redis-limiters": _redis_limiters,
     "transport": _transport,
     "proxy": _proxy,
     "sustained": _sustained,
