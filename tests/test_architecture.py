@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -233,3 +235,38 @@ def test_the_core_needs_the_standard_library_only() -> None:
     )
     finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
     assert finished.stdout.strip() == "[]"
+
+
+def _patterns(module: str) -> Iterator[re.Pattern[str] | re.Pattern[bytes]]:
+    for value in vars(importlib.import_module(module)).values():
+        if isinstance(value, re.Pattern):
+            yield value
+
+
+def _operations(tree: object) -> Iterator[object]:
+    """The operations of a parsed regular expression, at any depth."""
+    parts = getattr(tree, "data", tree)
+    for part in parts if isinstance(parts, list | tuple) else ():
+        yield part
+        yield from _operations(part)
+
+
+def _cannot_give_back(pattern: str | bytes) -> bool:
+    unable = (re._constants.POSSESSIVE_REPEAT, re._constants.ATOMIC_GROUP)  # type: ignore[attr-defined]
+    return any(operation in unable for operation in _operations(re._parser.parse(pattern)))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("pattern", [r"(?:/a++)*+/?", r"(?:(?:x)+y|(?>z))", rb"\d?+"])
+def test_the_search_for_possessive_quantifiers_finds_them(pattern: str | bytes) -> None:
+    assert _cannot_give_back(pattern)
+    assert not _cannot_give_back(r"(?:/[a+]+)*/?")
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in SOURCES if "re.compile" in path.read_text(encoding="utf-8")], ids=_name
+)
+def test_no_pattern_is_possessive(path: Path) -> None:
+    """Python 3.11.2, which is Debian 12's, matches "/." with (?:/(?!\\.)[a-z.]++)*+/? and let it through."""
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    for pattern in _patterns(".".join(parts)):
+        assert not _cannot_give_back(pattern.pattern), pattern.pattern

@@ -37,7 +37,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _MILLISECOND = 1_000_000  # nanoseconds
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-\[\]]{0,31}")
 _PATH_PARAMETERS = re.compile(r";[^/?\s]+")
-_REFERRER = re.compile(r"https?://[^/?#@;\s]++(?=[/?#]|\Z)(?:/[^?#;\s]*)?")
+_REFERRER = re.compile(r"https?://[^/?#@;\s]+(?=[/?#]|\Z)(?:/[^?#;\s]*)?")
 _UNPRINTABLE = re.compile(r'[^\x20-\x7e]|["\\]')
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 

@@ -34,12 +34,14 @@ _SCHEMES = frozenset({"http", "https"})
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _NEEDS_ESCAPE = re.compile(rb'["\\]')
 _ESCAPED = re.compile(r"\\(.)")
-_QUOTED = r'"(?:[^"\\]|\\.)*+"'
-_LIST = re.compile(rf'(?:[^"]++|{_QUOTED})*+')
-_ELEMENT = re.compile(rf'(?:[^",]++|{_QUOTED})++')
+# No possessive quantifiers: those of Python 3.11.2, which Debian 12 has, match what they must not. Written so
+# that each text can be matched in one way only, these cannot run away either.
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_LIST = re.compile(rf'[^"]*(?:{_QUOTED}[^"]*)*')
+_ELEMENT = re.compile(rf'(?:[^",]+|{_QUOTED})+')
 # Looser than the RFC in one point: a bare value may hold colons, which some proxies leave unquoted.
 _PAIR = re.compile(rf"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)=([^\s\";,]+|{_QUOTED})")
-_PAIRS = re.compile(rf"\s*(?:{_PAIR.pattern})(?:\s*;\s*(?:{_PAIR.pattern}))*+\s*")
+_PAIRS = re.compile(rf"\s*(?:{_PAIR.pattern})(?:\s*;\s*(?:{_PAIR.pattern}))*\s*")
 
 
 def hops(field: str) -> Iterator[Hop]:

@@ -173,7 +173,7 @@ async def test_a_flood_of_cancelled_callers_leaves_the_others_their_answers(serv
 
 async def test_a_store_whose_callers_are_all_cancelled_works_on(server: Valkey) -> None:
     limit = Limit("limit", "fixed_window", 10_000, 3600.0)
-    async with RedisStore(server.url, [limit]) as store:
+    async with RedisStore(server.url, [limit], timeout=20.0) as store:
         await store.connect()
         for _ in range(5):
             tasks = [asyncio.create_task(store.acquire([Ask(limit, "a")], 0)) for _ in range(200)]

@@ -32,7 +32,10 @@ def release_of(grant: Grant) -> Callable[[], None]:
 
 
 async def test_gateways_share_the_places(server: Valkey) -> None:
-    async with RedisStore(server.url, [LIMIT]) as one, RedisStore(server.url, [LIMIT]) as other:
+    async with (
+        RedisStore(server.url, [LIMIT], timeout=20.0) as one,
+        RedisStore(server.url, [LIMIT], timeout=20.0) as other,
+    ):
         grants = [await store.acquire(ASK, 0) for store in (one, other, one)]
         assert [grant.decision.remaining for grant in grants] == [2, 1, 0]
         refused = await other.acquire(ASK, 0)
@@ -42,7 +45,7 @@ async def test_gateways_share_the_places(server: Valkey) -> None:
 
 
 async def test_to_release_twice_is_to_release_once(server: Valkey) -> None:
-    async with RedisStore(server.url, [LIMIT, RATE]) as store:
+    async with RedisStore(server.url, [LIMIT, RATE], timeout=20.0) as store:
         first, second = [release_of(await store.acquire([Ask(LIMIT, "key", cost)], 0)) for cost in (2, 1)]
         first()
         first()
@@ -55,7 +58,7 @@ async def test_to_release_twice_is_to_release_once(server: Valkey) -> None:
 
 async def test_a_request_refused_by_another_limit_holds_nothing(server: Valkey) -> None:
     none_left = Limit("none left", "fixed_window", 1, 3600.0)
-    async with RedisStore(server.url, [LIMIT, none_left]) as store:
+    async with RedisStore(server.url, [LIMIT, none_left], timeout=20.0) as store:
         both = [Ask(LIMIT, "key"), Ask(none_left, "key")]
         release_of(await store.acquire(both, 0))()
         assert (await store.acquire(both, 0)).release is None
@@ -63,7 +66,7 @@ async def test_a_request_refused_by_another_limit_holds_nothing(server: Valkey) 
 
 
 async def test_a_cancelled_caller_gives_back_what_it_may_have_been_given(server: Valkey) -> None:
-    async with RedisStore(server.url, [LIMIT, RATE]) as store:
+    async with RedisStore(server.url, [LIMIT, RATE], timeout=20.0) as store:
         for known in (False, True):  # whether the server knows the script
             await settled(store)
             tasks = [asyncio.create_task(store.acquire(ASK, 0)) for _ in range(3)]
@@ -84,7 +87,7 @@ def ends(server: Valkey) -> float:
 
 
 async def test_a_place_is_renewed_for_as_long_as_it_is_held(server: Valkey) -> None:
-    async with RedisStore(server.url, [LIMIT, RATE], place_lease=0.3) as store:
+    async with RedisStore(server.url, [LIMIT, RATE], place_lease=0.3, timeout=20.0) as store:
         release = release_of(await store.acquire(ASK, 0))
         first = ends(server)
         await until(lambda: ends(server) >= first + 400_000)
@@ -117,7 +120,7 @@ async def test_a_gateway_that_dies_keeps_its_places_for_a_lease_and_no_longer(se
     )
     assert process.stdout is not None
     assert await process.stdout.readline() == b"True\n"
-    async with RedisStore(server.url, [LIMIT]) as store:
+    async with RedisStore(server.url, [LIMIT], timeout=20.0) as store:
         assert not (await store.acquire(ASK, 0)).decision.allowed
         process.kill()
         await process.communicate()
@@ -130,7 +133,7 @@ async def test_a_gateway_that_dies_keeps_its_places_for_a_lease_and_no_longer(se
 
 async def test_a_server_that_comes_back_empty_is_told_who_is_in() -> None:
     with valkey() as server:
-        async with RedisStore(server.url, [LIMIT, RATE]) as store:
+        async with RedisStore(server.url, [LIMIT, RATE], timeout=20.0) as store:
             releases = [release_of(await store.acquire(ASK, 0)) for _ in range(3)]
             server.kill()
             await until(lambda: not store.reachable)
@@ -143,7 +146,7 @@ async def test_a_server_that_comes_back_empty_is_told_who_is_in() -> None:
 
 
 async def test_what_is_released_without_a_link_is_given_back_with_the_next(server: Valkey) -> None:
-    async with RedisStore(server.url, [LIMIT, RATE]) as store:
+    async with RedisStore(server.url, [LIMIT, RATE], timeout=20.0) as store:
         kept, released = [release_of(await store.acquire(ASK, 0)) for _ in range(2)]
         server.command("CLIENT", "KILL", "TYPE", "normal")
         await until(lambda: not store.reachable)
@@ -166,7 +169,7 @@ async def test_what_was_asked_when_the_link_broke_is_not_held_for_ever(server: V
 
 
 async def test_closing_gives_back_what_is_held(server: Valkey) -> None:
-    store = RedisStore(server.url, [LIMIT])
+    store = RedisStore(server.url, [LIMIT], timeout=20.0)
     release = release_of(await store.acquire(ASK, 0))
     await store.close()
     assert taken(server) == 0
@@ -175,7 +178,7 @@ async def test_closing_gives_back_what_is_held(server: Valkey) -> None:
 
 async def test_hundreds_of_places_are_renewed_in_few_commands(server: Valkey) -> None:
     many = Limit("many", "concurrency", 5000)
-    async with RedisStore(server.url, [many, RATE], place_lease=0.3) as store:
+    async with RedisStore(server.url, [many, RATE], place_lease=0.3, timeout=20.0) as store:
         grants = [await store.acquire([Ask(many, key, 600)], 0) for key in ("a", "b")]
         server.command("CONFIG", "RESETSTAT")
         await until(lambda: "cmdstat_zadd" in server.command("INFO", "commandstats"))

@@ -88,7 +88,7 @@ async def test_four_processes_on_one_key_admit_exactly_what_one_would(server: Va
 @pytest.mark.parametrize("algorithm", RATES)
 async def test_a_key_lives_as_long_as_its_state_matters(server: Valkey, algorithm: AlgorithmName) -> None:
     limit = limit_of(algorithm, 7)
-    async with RedisStore(server.url, [limit]) as store:
+    async with RedisStore(server.url, [limit], timeout=20.0) as store:
         for cost in (1, 3):
             before = microseconds(server)
             reset_after = (await store.acquire([Ask(limit, "key", cost)], 0)).decision.reset_after // 1000
@@ -101,7 +101,7 @@ async def test_a_key_lives_as_long_as_its_state_matters(server: Valkey, algorith
 @pytest.mark.parametrize("algorithm", RATES)
 async def test_a_key_is_gone_when_its_state_does_not_matter_any_more(server: Valkey, algorithm: AlgorithmName) -> None:
     limit = limit_of(algorithm, 5, 0.03)
-    async with RedisStore(server.url, [limit]) as store:
+    async with RedisStore(server.url, [limit], timeout=20.0) as store:
         await store.acquire([Ask(limit, "key", 4)], 0)
         await until(lambda: server.stored() == [])
         assert (await store.acquire([Ask(limit, "key", 4)], 0)).decision.allowed
@@ -117,7 +117,7 @@ def microseconds(server: Valkey) -> int:
 async def test_no_key_is_ever_without_an_end(server: Valkey, algorithm: AlgorithmName) -> None:
     """Seed 004: INCR, then EXPIRE, is not atomic; a crash between them blocks a client for ever."""
     limit = limit_of(algorithm, 5)
-    async with RedisStore(server.url, [limit]) as store:
+    async with RedisStore(server.url, [limit], timeout=20.0) as store:
         for cost in (1, 2, 9, 0):
             await store.acquire([Ask(limit, "key", cost)], 0)
         for key in server.stored():
@@ -127,7 +127,7 @@ async def test_no_key_is_ever_without_an_end(server: Valkey, algorithm: Algorith
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 async def test_a_refusal_and_a_question_write_nothing(server: Valkey, algorithm: AlgorithmName) -> None:
     limit = limit_of(algorithm, 5)
-    async with RedisStore(server.url, [limit]) as store:
+    async with RedisStore(server.url, [limit], timeout=20.0) as store:
         await store.acquire([Ask(limit, "key", 9)], 0)
         await store.acquire([Ask(limit, "key", 0)], 0)
         assert server.stored() == []
@@ -142,7 +142,7 @@ async def test_a_refusal_and_a_question_write_nothing(server: Valkey, algorithm:
 async def test_a_small_burst_of_a_fast_limit_is_a_limit(server: Valkey, algorithm: AlgorithmName) -> None:
     """throttled-py 3.5: a TTL of 0 deletes the key, so that 10/s with a burst of 4 admitted 1000 of 1000."""
     limit = Limit("fast", algorithm, 10, 1.0, 4)
-    async with RedisStore(server.url, [limit]) as store:
+    async with RedisStore(server.url, [limit], timeout=20.0) as store:
         started = asyncio.get_running_loop().time()
         grants = await asyncio.gather(*(store.acquire([Ask(limit, "key")], 0) for _ in range(1000)))
         passed = asyncio.get_running_loop().time() - started
@@ -153,7 +153,7 @@ async def test_a_limit_that_changes_its_algorithm_begins_anew(server: Valkey) ->
     """limits 5.8: fixed and moving windows share one key, and the switch is a WRONGTYPE."""
     for algorithm in ALGORITHMS:
         limit = Limit("same name", algorithm, 3, HOUR)
-        async with RedisStore(server.url, [limit]) as store:
+        async with RedisStore(server.url, [limit], timeout=20.0) as store:
             grants = [await store.acquire([Ask(limit, "key")], 0) for _ in range(5)]
             admitted = sum(grant.decision.allowed for grant in grants)
             assert (admitted, store.errors) == (4 if algorithm == "leaky_bucket_queue" else 3, 0)
@@ -163,7 +163,7 @@ async def test_a_limit_that_changes_its_algorithm_begins_anew(server: Valkey) ->
 async def test_a_refused_cost_does_not_burn_what_is_left(server: Valkey, algorithm: AlgorithmName) -> None:
     """limits 5.8, fixed window: a refused cost of 5 with 3 left burns the 3."""
     limit = limit_of(algorithm, 10)
-    async with RedisStore(server.url, [limit]) as store:
+    async with RedisStore(server.url, [limit], timeout=20.0) as store:
         most = store.most(limit)
         await store.acquire([Ask(limit, "key", most - 3)], 0)
         assert not (await store.acquire([Ask(limit, "key", 5)], 0)).decision.allowed
@@ -173,7 +173,7 @@ async def test_a_refused_cost_does_not_burn_what_is_left(server: Valkey, algorit
 
 async def test_one_limit_s_refusal_charges_no_other(server: Valkey) -> None:
     roomy, tight = limit_of("gcra", 100), limit_of("fixed_window", 1)
-    async with RedisStore(server.url, [roomy, tight]) as store:
+    async with RedisStore(server.url, [roomy, tight], timeout=20.0) as store:
         for _ in range(10):
             await store.acquire([Ask(roomy, "key"), Ask(tight, "key")], 0)
         assert (await store.acquire([Ask(roomy, "key", 0)], 0)).decision.remaining == 99
@@ -288,7 +288,7 @@ async def test_a_server_that_pauses_costs_one_timeout_and_is_back_by_itself(serv
 
 async def test_a_server_without_memory_is_out_of_reach_until_it_has_some(server: Valkey) -> None:
     limit = limit_of("gcra", 100)
-    async with RedisStore(server.url, [limit]) as store:
+    async with RedisStore(server.url, [limit], timeout=20.0) as store:
         await store.connect()
         server.command("CONFIG", "SET", "maxmemory", "1")
         try:
@@ -303,7 +303,7 @@ async def test_a_server_without_memory_is_out_of_reach_until_it_has_some(server:
 
 async def test_a_key_that_somebody_else_spoiled_concerns_its_caller_alone(server: Valkey) -> None:
     limit = limit_of("gcra", 100)
-    async with RedisStore(server.url, [limit], on_store_error="refuse") as store:
+    async with RedisStore(server.url, [limit], on_store_error="refuse", timeout=20.0) as store:
         await store.acquire([Ask(limit, "spoiled")], 0)
         (key,) = server.stored()
         server.command("DEL", key)
@@ -329,7 +329,7 @@ async def test_a_wrong_password_is_an_outage_with_one_line(caplog: pytest.LogCap
 
 async def test_what_nobody_can_answer_is_refused_before_it_is_asked(server: Valkey) -> None:
     limit = limit_of("gcra", 100)
-    async with RedisStore(server.url, [limit]) as store:
+    async with RedisStore(server.url, [limit], timeout=20.0) as store:
         with pytest.raises(ValueError, match="at least one ask"):
             await store.acquire([], 0)
         with pytest.raises(ValueError, match="must not be negative"):
@@ -353,6 +353,6 @@ def test_two_limits_of_one_name_are_refused() -> None:
 async def test_stores_with_other_prefixes_share_nothing(server: Valkey) -> None:
     limit = limit_of("gcra", 1)
     for prefix in ("blue", "green"):
-        async with RedisStore(server.url, [limit], prefix=prefix) as store:
+        async with RedisStore(server.url, [limit], prefix=prefix, timeout=20.0) as store:
             assert (await store.acquire([Ask(limit, "key")], 0)).decision.allowed
     assert [key.partition(":")[0] for key in server.stored()] == ["{blue}", "{green}"]
