@@ -92,6 +92,7 @@ class Generator:
         for transport, connection in opened:
             connection.closing = True
             transport.close()
+        await asyncio.sleep(0)  # a turn of the loop, in which the sockets are closed
         return self._summary(took)
 
     def _tick(self, loop: asyncio.AbstractEventLoop, started: float) -> None:

@@ -31,7 +31,7 @@ Open: TypeAlias = Callable[[str], AbstractAsyncContextManager[Acquire]]
 
 async def _close(client: object) -> None:
     if isinstance(client, Redis):
-        await client.aclose()
+        await client.aclose(close_connection_pool=True)
 
 
 def _limits(strategy: type[strategies.RateLimiter]) -> Open:

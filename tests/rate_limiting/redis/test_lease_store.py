@@ -136,6 +136,18 @@ async def test_what_is_left_is_lost_when_the_lease_is_over(server: Valkey) -> No
         assert (await gateways.ask(0, WINDOW, 100_000)).remaining == 29, "of sixty, thirty are lost but for two"
 
 
+async def test_what_is_taken_anew_lasts_anew(server: Valkey) -> None:
+    async with fleet(server, 1, lease=10, lasts=0.1) as gateways:
+        for number in range(10):
+            await gateways.ask(0, WINDOW, number)
+        assert (await gateways.ask(0, WINDOW, 90_000)).allowed
+        assert gateways.gateways[0].round_trips == 2
+        assert (await gateways.ask(0, WINDOW, 189_999)).allowed
+        assert gateways.gateways[0].round_trips == 2
+        assert (await gateways.ask(0, WINDOW, 190_000)).remaining == 60 - 20 - 1
+        assert gateways.gateways[0].round_trips == 3
+
+
 async def test_many_at_once_ask_once(server: Valkey) -> None:
     async with fleet(server, 1, lease=50) as gateways:
         decisions = await asyncio.gather(*(gateways.ask(0, WINDOW, 0) for _ in range(100)))

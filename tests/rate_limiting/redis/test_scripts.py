@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Sequence
 from typing import get_args
 
@@ -14,7 +15,7 @@ from api_gateway.rate_limiting.limit_store import AlgorithmName, Ask, Limit
 from api_gateway.rate_limiting.memory_store import MemoryStore
 from api_gateway.rate_limiting.rate_limiter import Decision
 from api_gateway.rate_limiting.redis.numbers import BUCKETS, WINDOWS, limiter_of
-from api_gateway.rate_limiting.redis.scripts import Scripts
+from api_gateway.rate_limiting.redis.scripts import Scripts, _text
 from tests.support.valkey import Valkey, acquire_at, store_with_time
 
 ALGORITHMS: tuple[AlgorithmName, ...] = get_args(AlgorithmName)
@@ -146,28 +147,36 @@ BIG = [
 
 
 @pytest.mark.parametrize("limit", BIG, ids=lambda limit: limit.name)
-def test_they_agree_where_products_are_beyond_a_double(server: Valkey, limit: Limit) -> None:
+async def test_they_agree_where_products_are_beyond_a_double(server: Valkey, limit: Limit) -> None:
     period = round(limit.period * 1e6)
-
-    @settings(examples, max_examples=20)
-    @given(
-        st.lists(
-            st.tuples(
-                st.one_of(st.integers(0, 5), st.integers(0, period // 2), st.integers(0, period)),
-                st.one_of(st.integers(1, 3), st.integers(1, limit.limit)),
-            ),
-            min_size=1,
-            max_size=12,
-        )
-    )
-    def agree(asked: list[tuple[int, int]]) -> None:
+    chance = random.Random(limit.name)
+    for _ in range(8):
         now, steps = TODAY, []
-        for pause, cost in asked:
-            now += pause
+        for _ in range(25):
+            now += chance.choice((0, chance.randrange(1000), chance.randrange(period // 4), chance.randrange(period)))
+            cost = chance.choice((1, chance.randrange(1000), chance.randrange(limit.burst or limit.limit)))
             steps.append((now, [Ask(limit, "a", cost)], False))
-        asyncio.run(compare(server, [limit], steps))
+        await compare(server, [limit], steps)
 
-    agree()
+
+async def test_a_share_of_a_count_is_exact_whatever_its_size(server: Valkey) -> None:
+    chance = random.Random(3)
+    arithmetic = f"local algorithms = {{}}\n{_text('sliding_window_counter')}"
+    ask = f"{arithmetic}\nreturn string.format('%.0f', share(tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])))"
+    with server.client() as client:
+        for _ in range(500):
+            count, period = chance.randrange(2 ** chance.randrange(1, 47)), chance.randrange(1, 2**47)
+            left = chance.randrange(period + 1)
+            assert int(client.eval(ask, 0, count, left, period)) == count * left // period
+            part = chance.randrange(count + 1)
+            if count:
+                assert int(client.eval(ask, 0, part, period, count)) == part * period // count
+
+
+async def test_a_clock_that_goes_back_by_windows_weighs_the_one_before_whole_and_not_more(server: Valkey) -> None:
+    limit = Limit("counter", "sliding_window_counter", 10, 1e-5)
+    steps: list[Step] = [(now, [Ask(limit, "a", cost)], False) for now, cost in ((105, 8), (112, 1), (3, 1), (3, 2))]
+    await compare(server, [limit], steps)
 
 
 async def test_a_log_takes_thousands_at_once(server: Valkey) -> None:
