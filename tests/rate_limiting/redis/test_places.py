@@ -87,12 +87,12 @@ def ends(server: Valkey) -> float:
 
 
 async def test_a_place_is_renewed_for_as_long_as_it_is_held(server: Valkey) -> None:
-    async with RedisStore(server.url, [LIMIT, RATE], place_lease=0.3, timeout=20.0) as store:
+    async with RedisStore(server.url, [LIMIT, RATE], place_lease=1.5, timeout=20.0) as store:
         release = release_of(await store.acquire(ASK, 0))
         first = ends(server)
-        await until(lambda: ends(server) >= first + 400_000)
+        await until(lambda: ends(server) >= first + 600_000)
         assert taken(server) == 1
-        assert 0 < server.command("PTTL", KEY) <= 302
+        assert 0 < server.command("PTTL", KEY) <= 1502
         release()
         await settled(store)
         assert taken(server) == 0
@@ -148,10 +148,12 @@ async def test_a_server_that_comes_back_empty_is_told_who_is_in() -> None:
 async def test_what_is_released_without_a_link_is_given_back_with_the_next(server: Valkey) -> None:
     async with RedisStore(server.url, [LIMIT, RATE], timeout=20.0) as store:
         kept, released = [release_of(await store.acquire(ASK, 0)) for _ in range(2)]
-        server.command("CLIENT", "KILL", "TYPE", "normal")
-        await until(lambda: not store.reachable)
-        released()
-        assert taken(server) == 2
+        with server.frozen():
+            link = store._uplink.link
+            assert link is not None
+            link.lose("the cable is cut")
+            released()
+        assert taken(server) == 2, "nobody could tell"
         await until(lambda: store.reachable)
         await settled(store)
         assert taken(server) == 1
@@ -178,7 +180,7 @@ async def test_closing_gives_back_what_is_held(server: Valkey) -> None:
 
 async def test_hundreds_of_places_are_renewed_in_few_commands(server: Valkey) -> None:
     many = Limit("many", "concurrency", 5000)
-    async with RedisStore(server.url, [many, RATE], place_lease=0.3, timeout=20.0) as store:
+    async with RedisStore(server.url, [many, RATE], place_lease=1.5, timeout=20.0) as store:
         grants = [await store.acquire([Ask(many, key, 600)], 0) for key in ("a", "b")]
         server.command("CONFIG", "RESETSTAT")
         await until(lambda: "cmdstat_zadd" in server.command("INFO", "commandstats"))
