@@ -14,8 +14,9 @@ The life of a request, outermost layer first:
     ------------------------     service
     load balancer -> transport
 
-The four tables (BALANCERS is in `build_load_balancers.py`) map the names of the configuration to
-factories. Others add middleware by the argument `middleware`, or by an entry point (`config/plugins.py`).
+Four tables map the names of the configuration to factories: MIDDLEWARE and TRANSPORTS here, BALANCERS in
+`build_load_balancers.py`, LIMITERS in `rate_limiting/limiters.py`. Others add middleware by the argument
+`middleware`, or by an entry point (`config/plugins.py`).
 
 What it does not do: serve. Building opens no connection and starts no task.
 """
@@ -30,7 +31,7 @@ from typing import TypeAlias, cast
 from api_gateway.backend.backend_service import BackendService
 from api_gateway.backend.endpoint import Endpoint
 from api_gateway.build_load_balancers import BALANCERS
-from api_gateway.build_rate_limits import LimiterFactory, RateLimits
+from api_gateway.build_rate_limits import RateLimits
 from api_gateway.build_services import in_process_service
 from api_gateway.config.middleware_schema import AccessLogOptions, MiddlewareEntry
 from api_gateway.config.plugins import installed_plugins
@@ -50,17 +51,6 @@ from api_gateway.middleware.forwarded import ForwardedMiddleware
 from api_gateway.middleware.logging_middleware import LoggingMiddleware
 from api_gateway.middleware.metrics import MetricsMiddleware
 from api_gateway.middleware.request_id import RequestIdMiddleware
-from api_gateway.rate_limiting import (
-    GCRA,
-    Concurrency,
-    FixedWindow,
-    LeakyBucket,
-    LeakyBucketQueue,
-    SlidingWindowCounter,
-    SlidingWindowLog,
-    TokenBucket,
-)
-from api_gateway.rate_limiting.limit_store import AlgorithmName
 from api_gateway.routing.route import Route
 from api_gateway.routing.router import Router
 from api_gateway.transport.http1 import Http1Transport
@@ -113,18 +103,6 @@ MIDDLEWARE: Mapping[str, MiddlewareFactory] = {
     "rate_limit": _rate_limit,
 }
 
-
-LIMITERS: Mapping[AlgorithmName, LimiterFactory] = {
-    "fixed_window": FixedWindow,
-    "sliding_window_log": SlidingWindowLog,
-    "sliding_window_counter": SlidingWindowCounter,
-    "token_bucket": TokenBucket,
-    "leaky_bucket": LeakyBucket,
-    "leaky_bucket_queue": LeakyBucketQueue,
-    "gcra": GCRA,
-    "concurrency": lambda limit, _period, _burst: Concurrency(limit),
-}
-
 TRANSPORTS: Mapping[str, Callable[[Timeouts], Transport]] = {
     "http1": Http1Transport,
     "httpx": HttpxTransport,
@@ -155,7 +133,7 @@ def build_gateway(
     factories = _all_factories(middleware)
     checked = _checked(config, services, middleware)
     clock = clock or SystemClock()
-    rate_limits = RateLimits(checked, LIMITERS, lambda request: router.match(request).route.name, clock)
+    rate_limits = RateLimits(checked, lambda request: router.match(request).route.name, clock)
     tools = Tools(clock, random or Random(), rate_limits)
 
     def layers(entries: Iterable[MiddlewareEntry], path: Path) -> list[Middleware]:

@@ -23,7 +23,8 @@ from api_gateway.backend.power_of_two_choices_load_balancer import PowerOfTwoCho
 from api_gateway.backend.random_load_balancer import RandomLoadBalancer
 from api_gateway.backend.round_robin_load_balancer import RoundRobinLoadBalancer
 from api_gateway.backend.weighted_round_robin_load_balancer import WeightedRoundRobinLoadBalancer
-from api_gateway.config.load_balancer_schema import CLIENT_IP, HEADER, PATH, LoadBalancerConfig
+from api_gateway.config.load_balancer_schema import CLIENT_IP, PATH, LoadBalancerConfig
+from api_gateway.config.request_key import HEADER
 from api_gateway.core.clock import Clock
 
 LoadBalancerFactory: TypeAlias = Callable[[LoadBalancerConfig, Clock, Random], LoadBalancer]

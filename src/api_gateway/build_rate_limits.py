@@ -11,11 +11,11 @@ What it does not do: open a connection; a shared store does so at the first requ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
-from api_gateway.config.rate_limit_schema import HEADER, MEMORY, LimitOptions, RateLimitOptions
+from api_gateway.config.rate_limit_schema import MEMORY, LimitOptions, RateLimitOptions
+from api_gateway.config.request_key import HEADER
 from api_gateway.config.schema import GatewayConfig
 from api_gateway.core.clock import Clock
 from api_gateway.core.errors import ConfigurationError
@@ -30,12 +30,10 @@ from api_gateway.middleware.rate_limit_keys import (
 )
 from api_gateway.middleware.rate_limit_metrics import RateLimitMetrics
 from api_gateway.middleware.rate_limit_middleware import RateLimitMiddleware, RatePolicy
-from api_gateway.rate_limiting.keyed_rate_limiter import KeyedRateLimiter, ReservingRateLimiter
-from api_gateway.rate_limiting.limit_store import AlgorithmName, Limit, LimitStore
+from api_gateway.rate_limiting.keyed_rate_limiter import KeyedRateLimiter
+from api_gateway.rate_limiting.limit_store import Limit, LimitStore
+from api_gateway.rate_limiting.limiters import limiter_of
 from api_gateway.rate_limiting.memory_store import MemoryStore
-
-LimiterFactory: TypeAlias = Callable[[int, float, int | None], ReservingRateLimiter]
-"""Makes a limiter in memory of limit, period in seconds, and burst."""
 
 
 @dataclass(slots=True)
@@ -49,16 +47,9 @@ class _Shared:
 class RateLimits:
     """The rate limits of one gateway."""
 
-    def __init__(
-        self,
-        config: GatewayConfig,
-        limiters: Mapping[AlgorithmName, LimiterFactory],
-        find_route: RouteFinder,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, config: GatewayConfig, find_route: RouteFinder, clock: Clock) -> None:
         """Of a checked configuration."""
         self.metrics = RateLimitMetrics()
-        self._limiters = limiters
         self._find_route = find_route
         self._clock = clock
         self._names: set[str] = set()
@@ -124,7 +115,7 @@ class RateLimits:
     def _store(self, options: RateLimitOptions, limits: Sequence[Limit]) -> LimitStore:
         if options.store != MEMORY:
             return _redis_store(options, limits)
-        limiters = {limit: self._limiters[limit.algorithm](limit.limit, limit.period, limit.burst) for limit in limits}
+        limiters = {limit: limiter_of(limit) for limit in limits}
         for limit, limiter in limiters.items():
             if isinstance(limiter, KeyedRateLimiter):
                 self.metrics.watch(limit.name, limiter.table)

@@ -10,17 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_gateway import Headers
-from api_gateway.build import LIMITERS
 from api_gateway.core.clock import NANOSECONDS, ManualClock
 from api_gateway.middleware.rate_limit_headers import (
     QuotaFields,
-    at_once,
     policy_member,
     retry_seconds,
     status_writer,
 )
 from api_gateway.rate_limiting import Decision
 from api_gateway.rate_limiting.limit_store import AlgorithmName, Limit
+from api_gateway.rate_limiting.limiters import LIMITERS, at_once
 
 TIMED: tuple[AlgorithmName, ...] = (
     *("fixed_window", "sliding_window_log", "sliding_window_counter"),

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from api_gateway import ApiGateway, Handler, Middleware, Request, RequestContext, Response, Route, Router
-from api_gateway.build import LIMITERS
 from api_gateway.core.clock import NANOSECONDS, ManualClock
 from api_gateway.core.errors import BadRequest, DeadlineExceeded, LimitsUnavailable, NotFound, RateLimited
 from api_gateway.middleware.rate_limit_keys import ByHeader, ByRoute, by_client_ip, by_identity
@@ -18,6 +17,7 @@ from api_gateway.middleware.rate_limit_metrics import RateLimitMetrics
 from api_gateway.middleware.rate_limit_middleware import RateLimitMiddleware, RatePolicy
 from api_gateway.rate_limiting import Concurrency, Decision
 from api_gateway.rate_limiting.limit_store import AlgorithmName, Ask, Degraded, Grant, Limit
+from api_gateway.rate_limiting.limiters import LIMITERS
 from api_gateway.rate_limiting.memory_store import MemoryStore
 from tests.support.gateway_server import until
 

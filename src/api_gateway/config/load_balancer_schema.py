@@ -23,26 +23,15 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from api_gateway.config.fields import header_name, text
+from api_gateway.config.fields import text
 from api_gateway.config.model import Model
 from api_gateway.config.problems import Refusal, did_you_mean, shown
+from api_gateway.config.request_key import request_key
 
 CLIENT_IP = "client_ip"
 PATH = "path"
-HEADER = "header:"
-"""What stands before a header's name in a key."""
 
-
-def _hash_key(value: object) -> str:
-    name = text(value)
-    if name in (CLIENT_IP, PATH):
-        return name
-    if name.startswith(HEADER):
-        return HEADER + header_name(name.removeprefix(HEADER))
-    raise Refusal(f"unknown key {name!r}", did_you_mean(name, (CLIENT_IP, PATH, "header:NAME"), "there are"))
-
-
-HashKeyName: TypeAlias = Annotated[str, BeforeValidator(_hash_key)]
+HashKeyName: TypeAlias = Annotated[str, BeforeValidator(request_key(CLIENT_IP, PATH))]
 
 
 class NoOptions(Model):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from api_gateway.config.problems import Finding, Path
 from api_gateway.config.rate_limit_schema import CONCURRENCY, LimitOptions, Numbers, RateLimitOptions
-from api_gateway.middleware.rate_limit_headers import at_once
+from api_gateway.rate_limiting.limiters import at_once
 
 _WINDOWS = ("fixed_window", "sliding_window_log", "sliding_window_counter")
 

@@ -35,30 +35,20 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from api_gateway.config.fields import Count, Duration, Flag, RateText, choice, header_name, text
+from api_gateway.config.fields import Count, Duration, Flag, RateText, choice, text
 from api_gateway.config.model import Model
-from api_gateway.config.problems import Refusal, did_you_mean
+from api_gateway.config.problems import Refusal
+from api_gateway.config.request_key import HEADER, request_key
 from api_gateway.config.units import parse_rate
 from api_gateway.rate_limiting.limit_store import AlgorithmName, Limit
 
 CONCURRENCY = "concurrency"
 MEMORY = "memory"
 SIMPLE_KEYS = ("client_ip", "identity", "route")
-HEADER = "header:"
-"""What stands before a header's name in a key."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 _STORE_SCHEMES = ("redis", "rediss", "unix")
 _KEY_REMEDY = "write client_ip, identity, route, header:NAME, or a list of them"
-
-
-def _key(value: object) -> str:
-    name = text(value)
-    if name in SIMPLE_KEYS:
-        return name
-    if name.startswith(HEADER):
-        return HEADER + header_name(name.removeprefix(HEADER))
-    raise Refusal(f"unknown key {name!r}", did_you_mean(name, (*SIMPLE_KEYS, "header:NAME"), "there are"))
 
 
 def _keys(value: object) -> object:
@@ -99,7 +89,7 @@ def _burst(value: object) -> int:
 
 
 Name: TypeAlias = Annotated[str, BeforeValidator(_name)]
-Key: TypeAlias = Annotated[str, BeforeValidator(_key)]
+Key: TypeAlias = Annotated[str, BeforeValidator(request_key(*SIMPLE_KEYS))]
 Keys: TypeAlias = Annotated[
     tuple[Key, ...],
     BeforeValidator(_keys),

@@ -26,23 +26,15 @@ from typing import TypeAlias
 
 from api_gateway.core.clock import NANOSECONDS, Clock
 from api_gateway.core.headers import HeaderPairs, Headers
-from api_gateway.rate_limiting.limit_store import AlgorithmName, Limit
+from api_gateway.rate_limiting.limit_store import Limit
+from api_gateway.rate_limiting.limiters import BUCKETS, at_once
 from api_gateway.rate_limiting.rate_limiter import Decision
 
 StatusWriter: TypeAlias = Callable[[Decision], str]
 """Writes one member of `RateLimit`."""
 
-_DRIPPING: frozenset[AlgorithmName] = frozenset({"token_bucket", "leaky_bucket", "leaky_bucket_queue", "gcra"})
 _LEGACY = frozenset({b"x-ratelimit-limit", b"x-ratelimit-remaining", b"x-ratelimit-reset"})
 _MOST_DIGITS = 15
-
-
-def at_once(limit: Limit) -> int:
-    """The most that `limit` admits at one instant: `Decision.limit` of its decisions."""
-    if limit.algorithm not in _DRIPPING:
-        return limit.limit
-    burst = limit.limit if limit.burst is None else limit.burst
-    return burst + 1 if limit.algorithm == "leaky_bucket_queue" else burst
 
 
 def policy_member(limit: Limit) -> str:
@@ -50,7 +42,7 @@ def policy_member(limit: Limit) -> str:
     quota = at_once(limit)
     if limit.algorithm == "concurrency":
         return f'{_text(limit.name)};q={quota};qu="concurrent-requests"'
-    window = limit.period * quota / limit.limit if limit.algorithm in _DRIPPING else limit.period
+    window = limit.period * quota / limit.limit if limit.algorithm in BUCKETS else limit.period
     return f"{_text(limit.name)};q={quota};w={max(1, math.ceil(round(window, 9)))}"
 
 
@@ -59,7 +51,7 @@ def status_writer(limit: Limit) -> StatusWriter:
     name = _text(limit.name)
     if limit.algorithm == "concurrency":
         return lambda decision: f"{name};r={decision[2]}"
-    if limit.algorithm not in _DRIPPING:
+    if limit.algorithm not in BUCKETS:
         return lambda decision: f"{name};r={decision[2]};t={-(-(decision[4] or decision[3]) // NANOSECONDS)}"
     interval = math.ceil(limit.period * NANOSECONDS / limit.limit)
 

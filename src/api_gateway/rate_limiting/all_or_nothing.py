@@ -60,13 +60,13 @@ def acquire_all(claims: Sequence[Claim], now: int) -> Outcome:
         _undo(undos)
         raise
     if all(decision.allowed for decision in decisions):
-        return Outcome(_tightest(decisions), tuple(decisions))
+        return Outcome(tightest(decisions), tuple(decisions))
     _undo(undos)
     uncharged = tuple(
         limiter.acquire(key, now, 0) if decision.allowed else decision
         for (limiter, key, _), decision in zip(claims, decisions, strict=True)
     )
-    return Outcome(max((decision for decision in uncharged if not decision.allowed), key=_lasts), uncharged)
+    return Outcome(tightest(uncharged), uncharged)
 
 
 def _undo(undos: list[Undo]) -> None:
@@ -74,10 +74,10 @@ def _undo(undos: list[Undo]) -> None:
         undo()
 
 
-def _tightest(decisions: list[Decision]) -> Decision:
-    tightest = min(decisions, key=lambda decision: (decision.remaining, -decision.reset_after))
-    return tightest._replace(wait=max(decision.wait for decision in decisions))
-
-
-def _lasts(decision: Decision) -> tuple[bool, int]:
-    return decision.retry_after is None, decision.retry_after or 0
+def tightest(decisions: Sequence[Decision]) -> Decision:
+    """What they all say together; see `Outcome.decision`."""
+    refusals = [decision for decision in decisions if not decision.allowed]
+    if refusals:
+        return max(refusals, key=lambda decision: (decision.retry_after is None, decision.retry_after or 0))
+    least = min(decisions, key=lambda decision: (decision.remaining, -decision.reset_after))
+    return least._replace(wait=max(decision.wait for decision in decisions))

@@ -102,8 +102,7 @@ class EdgeExchange:
     def end_body(self) -> None:
         """The body is complete."""
         self.more_body = False
-        if self._waiter is not None:
-            self._wake()
+        self._wake()
 
     async def receive(self) -> Message:
         """ASGI: the next part of the body, or `http.disconnect`."""
@@ -193,8 +192,7 @@ class EdgeExchange:
 
     def _finish(self) -> None:
         self.complete = True
-        if self._waiter is not None:
-            self._wake()
+        self._wake()
         if not self.keep_alive:
             self._connection.transport.close()
         self._connection.answered()

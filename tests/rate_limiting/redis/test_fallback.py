@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api_gateway.rate_limiting.all_or_nothing import tightest
 from api_gateway.rate_limiting.limit_store import Ask, Grant, Limit
+from api_gateway.rate_limiting.limiters import BUCKETS, WINDOWS, limiter_of
 from api_gateway.rate_limiting.rate_limiter import Decision
-from api_gateway.rate_limiting.redis.fallback import RETRY_AFTER, Fallback, OnStoreError, limit_of_one, tightest
-from api_gateway.rate_limiting.redis.numbers import BUCKETS, WINDOWS, limiter_of, numbers_of
+from api_gateway.rate_limiting.redis.fallback import RETRY_AFTER, Fallback, OnStoreError, limit_of_one
+from api_gateway.rate_limiting.redis.numbers import numbers_of
 
 SECOND = 10**9
 BURST = Limit("burst", "gcra", 100, 60.0, 20)

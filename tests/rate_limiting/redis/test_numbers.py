@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_gateway.rate_limiting.limit_store import Ask, Limit
-from api_gateway.rate_limiting.redis.numbers import EXACT, WINDOWS, limiter_of, numbers_of
+from api_gateway.rate_limiting.limiters import WINDOWS, limiter_of
+from api_gateway.rate_limiting.redis.numbers import EXACT, numbers_of
 from tests.support.valkey import Valkey, acquire_at, store_with_time
 
 HOUR = 3600.0

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api_gateway.rate_limiting.limit_store import AlgorithmName, Ask, Limit
+from api_gateway.rate_limiting.limiters import BUCKETS, WINDOWS, limiter_of
 from api_gateway.rate_limiting.memory_store import MemoryStore
 from api_gateway.rate_limiting.rate_limiter import Decision
-from api_gateway.rate_limiting.redis.numbers import BUCKETS, WINDOWS, limiter_of
 from api_gateway.rate_limiting.redis.scripts import Scripts, _text
 from tests.support.valkey import Valkey, acquire_at, store_with_time
 

@@ -20,11 +20,11 @@ from typing import NamedTuple, TypeAlias, cast
 from api_gateway.plotting.fleet.distant_store import DistantStore, Network
 from api_gateway.plotting.fleet.synchronised import SynchronisedStore, synchronise
 from api_gateway.rate_limiting.limit_store import Ask, Limit, LimitStore
+from api_gateway.rate_limiting.limiters import limiter_of
 from api_gateway.rate_limiting.memory_store import MemoryStore
 from api_gateway.rate_limiting.rate_limiter import NANOSECONDS
 from api_gateway.rate_limiting.redis import LeaseStore, RedisStore
 from api_gateway.rate_limiting.redis.fallback import OnStoreError, limit_of_one
-from api_gateway.rate_limiting.redis.numbers import limiter_of
 
 Way: TypeAlias = Callable[[Limit, int], Sequence[LimitStore]]
 """The stores of so many gateways that enforce a limit."""

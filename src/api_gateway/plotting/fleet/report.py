@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from api_gateway.plotting.fleet.fleet import Answer
 from api_gateway.rate_limiting.limit_store import Limit
+from api_gateway.rate_limiting.limiters import limiter_of
 from api_gateway.rate_limiting.rate_limiter import NANOSECONDS
-from api_gateway.rate_limiting.redis.numbers import limiter_of
 
 
 class FleetReport(NamedTuple):

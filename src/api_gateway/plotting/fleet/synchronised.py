@@ -15,9 +15,9 @@ import asyncio
 from collections.abc import Sequence
 
 from api_gateway.rate_limiting.limit_store import Ask, Grant, Limit
+from api_gateway.rate_limiting.limiters import limiter_of
 from api_gateway.rate_limiting.memory_store import MemoryStore
 from api_gateway.rate_limiting.rate_limiter import NANOSECONDS
-from api_gateway.rate_limiting.redis.numbers import limiter_of
 
 
 class SynchronisedStore:

@@ -23,10 +23,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, TypeAlias, get_args
 
+from api_gateway.rate_limiting.all_or_nothing import tightest
 from api_gateway.rate_limiting.limit_store import Ask, Grant, Limit
+from api_gateway.rate_limiting.limiters import WINDOWS, at_once, limiter_of
 from api_gateway.rate_limiting.memory_store import MemoryStore
 from api_gateway.rate_limiting.rate_limiter import NANOSECONDS, Decision, new_decision
-from api_gateway.rate_limiting.redis.numbers import WINDOWS, limiter_of
 
 OnStoreError: TypeAlias = Literal["admit", "refuse", "local"]
 
@@ -87,18 +88,5 @@ def limit_of_one(limit: Limit, gateways: int) -> Limit:
         # The burst of a window is its limit, if it is given at all.
         share, stretched = max(1, limit.limit // gateways), -(-gateways // limit.limit)
         return limit._replace(limit=share, period=limit.period * stretched, burst=None)
-    # A queue has one whose turn it is besides those that wait.
-    in_turn = 1 if limit.algorithm == "leaky_bucket_queue" else 0
-    burst = (limit.limit if limit.burst is None else limit.burst) + in_turn
-    return limit._replace(period=limit.period * gateways, burst=max(1, burst // gateways) - in_turn)
-
-
-def tightest(decisions: Sequence[Decision]) -> Decision:
-    """What they all say together; as `all_or_nothing.Outcome.decision`."""
-    if len(decisions) == 1:
-        return decisions[0]
-    refusals = [decision for decision in decisions if not decision.allowed]
-    if refusals:
-        return max(refusals, key=lambda decision: (decision.retry_after is None, decision.retry_after or 0))
-    least = min(decisions, key=lambda decision: (decision.remaining, -decision.reset_after))
-    return least._replace(wait=max(decision.wait for decision in decisions))
+    in_turn = 1 if limit.algorithm == "leaky_bucket_queue" else 0  # which its burst leaves out
+    return limit._replace(period=limit.period * gateways, burst=max(1, at_once(limit) // gateways) - in_turn)

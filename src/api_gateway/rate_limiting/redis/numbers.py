@@ -16,49 +16,17 @@ What it does not do: check counts and periods. `Quota` does.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from api_gateway.rate_limiting.concurrency import Concurrency
-from api_gateway.rate_limiting.fixed_window import FixedWindow
-from api_gateway.rate_limiting.gcra import GCRA
-from api_gateway.rate_limiting.keyed_rate_limiter import ReservingRateLimiter
-from api_gateway.rate_limiting.leaky_bucket import LeakyBucket
-from api_gateway.rate_limiting.leaky_bucket_queue import LeakyBucketQueue
-from api_gateway.rate_limiting.limit_store import AlgorithmName, Limit
+from api_gateway.rate_limiting.limit_store import Limit
+from api_gateway.rate_limiting.limiters import BUCKETS, WINDOWS, at_once
 from api_gateway.rate_limiting.rate_limiter import Quota
-from api_gateway.rate_limiting.sliding_window_counter import SlidingWindowCounter
-from api_gateway.rate_limiting.sliding_window_log import SlidingWindowLog
-from api_gateway.rate_limiting.token_bucket import TokenBucket
 
 EXACT = 2**52
 """The most ticks that a bucket may hold: one bit is left for the sum of two such numbers."""
 LONGEST_PERIOD = 2**47
 """Microseconds, four years and a half: the longest period of a window."""
-
-Period: TypeAlias = float
-
-Limiter: TypeAlias = (
-    type[FixedWindow]
-    | type[SlidingWindowLog]
-    | type[SlidingWindowCounter]
-    | type[TokenBucket]
-    | type[LeakyBucket]
-    | type[LeakyBucketQueue]
-    | type[GCRA]
-)
-
-WINDOWS: Mapping[AlgorithmName, Limiter] = {
-    "fixed_window": FixedWindow,
-    "sliding_window_log": SlidingWindowLog,
-    "sliding_window_counter": SlidingWindowCounter,
-}
-BUCKETS: Mapping[AlgorithmName, Limiter] = {
-    "token_bucket": TokenBucket,
-    "leaky_bucket": LeakyBucket,
-    "leaky_bucket_queue": LeakyBucketQueue,
-    "gcra": GCRA,
-}
 
 
 class Numbers(NamedTuple):
@@ -88,18 +56,10 @@ def numbers_of(limit: Limit, lease: float) -> Numbers:
         period = -(-quota.period // 1000)
         _check(limit, max(period, quota.limit), LONGEST_PERIOD)
         return Numbers(quota.limit, (quota.limit, period, 0), str(period))
-    most = quota.burst + 1 if limit.algorithm == "leaky_bucket_queue" else quota.burst
+    most = at_once(limit)
     scale, interval = _ticks(quota, most)
     _check(limit, most * interval, EXACT)
     return Numbers(most, (scale, interval, most), f"{interval}-{scale}")
-
-
-def limiter_of(limit: Limit) -> ReservingRateLimiter:
-    """A limiter of `limit` in memory."""
-    if limit.algorithm == "concurrency":
-        return Concurrency(limit.limit)
-    make: Callable[[int, float, int | None], ReservingRateLimiter] = {**WINDOWS, **BUCKETS}[limit.algorithm]
-    return make(limit.limit, limit.period, limit.burst)
 
 
 def _ticks(quota: Quota, most: int) -> tuple[int, int]:

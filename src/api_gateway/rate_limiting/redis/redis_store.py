@@ -23,10 +23,11 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Self
 
+from api_gateway.rate_limiting.all_or_nothing import tightest
 from api_gateway.rate_limiting.limit_store import Ask, Grant, Limit
 from api_gateway.rate_limiting.rate_limiter import new_decision
 from api_gateway.rate_limiting.redis.connecting import ServerAddress
-from api_gateway.rate_limiting.redis.fallback import Fallback, OnStoreError, tightest
+from api_gateway.rate_limiting.redis.fallback import Fallback, OnStoreError
 from api_gateway.rate_limiting.redis.keys import check_prefix, head_of, tail_of
 from api_gateway.rate_limiting.redis.numbers import numbers_of
 from api_gateway.rate_limiting.redis.places import Place, Places

@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TypeAlias
 
 from api_gateway.rate_limiting.redis.scripts import Script
-
-Reply: TypeAlias = object
-"""What the server says: an integer, bytes, a list of such, or None."""
 
 
 class StoreFailed(Exception):
