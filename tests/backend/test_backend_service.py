@@ -15,6 +15,7 @@ from api_gateway.backend.endpoint import Endpoint
 from api_gateway.backend.load_balancer import Outcome
 from api_gateway.core.clock import ManualClock
 from api_gateway.core.errors import ConnectFailed, NoHealthyEndpoint, UpstreamError, UpstreamTimeout
+from api_gateway.core.middleware import Handler, Middleware
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
@@ -270,6 +271,24 @@ async def test_whatever_happens_to_many_calls_at_once_every_count_returns_to_zer
         await response.close()
     assert in_flight(backend) == [0] * count
     assert sum(endpoint.requests for endpoint in backend.endpoints) == len(calls)
+
+
+async def test_the_middleware_of_a_service_is_around_every_call_first_one_outermost() -> None:
+    seen: list[str] = []
+
+    def layer(name: str) -> Middleware:
+        async def called(request: Request, context: RequestContext, call_next: Handler) -> Response:
+            seen.append(name)
+            return await call_next(request, context)
+
+        return called
+
+    transport = FakeTransport(whole)
+    backend = BackendService("orders", [Endpoint("http://a")], transport, middleware=[layer("outer"), layer("inner")])
+    await backend(REQUEST, RequestContext())
+    await backend.ask(REQUEST, RequestContext())
+    assert seen == ["outer", "inner"]
+    assert backend.endpoints[0].requests == 2
 
 
 async def test_closing_a_service_closes_its_transport() -> None:

@@ -4,18 +4,20 @@ Rule: pick an endpoint, count it in, send, count it out when the response is *fi
 whose body has arrived whole is finished; one that still streams is finished when it is closed.
 A balancer that learns is told how long each call took and what came of it; others cost nothing more.
 
-What it does not do: retry, break circuits or limit concurrency. Those are middleware around it.
+What it does not do: retry, break circuits or limit concurrency. Those are middleware around it, composed here
+once, because they belong to the service and not to the routes that lead to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from api_gateway.backend.endpoint import Endpoint
 from api_gateway.backend.load_balancer import LearningLoadBalancer, LoadBalancer, Outcome
 from api_gateway.backend.round_robin_load_balancer import RoundRobinLoadBalancer
 from api_gateway.core.clock import Clock, SystemClock
 from api_gateway.core.errors import NoHealthyEndpoint, UpstreamError
+from api_gateway.core.middleware import Middleware, chain
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
@@ -32,17 +34,27 @@ class BackendService:
         transport: Transport,
         load_balancer: LoadBalancer | None = None,
         *,
+        middleware: Sequence[Middleware] = (),
         clock: Clock | None = None,
     ) -> None:
-        """`load_balancer` is round robin unless given. To change `endpoints` later, assign another sequence."""
+        """`load_balancer` is round robin unless given; `middleware` is around every call, first one outermost.
+
+        To change `endpoints` later, assign another sequence.
+        """
         self.name = name
         self.endpoints: Sequence[Endpoint] = tuple(endpoints)
         self.load_balancer = load_balancer or RoundRobinLoadBalancer()
         self._learn = self.load_balancer.learn if isinstance(self.load_balancer, LearningLoadBalancer) else None
         self._transport = transport
         self._clock = clock or SystemClock()
+        self.middleware = tuple(middleware)
+        self._handler = chain(self.middleware, self.ask)
 
-    async def __call__(self, request: Request, context: RequestContext) -> Response:
+    def __call__(self, request: Request, context: RequestContext) -> Awaitable[Response]:
+        """Ask the service, through its middleware."""
+        return self._handler(request, context)
+
+    async def ask(self, request: Request, context: RequestContext) -> Response:
         """Ask one endpoint.
 
         Raises:

@@ -19,6 +19,8 @@
     |   |-- ConnectTimeout         504
     |   `-- UpstreamTimeout        504
     |-- NoHealthyEndpoint          503
+    |-- CircuitOpen                503   the service is left alone for a while
+    |-- Overloaded                 503   more at once than the gateway or the service can do
     |-- LimitsUnavailable          503
     |-- DeadlineExceeded           504
     `-- InternalError              500   a defect of the gateway; details stay in its log
@@ -199,6 +201,18 @@ class NoHealthyEndpoint(GatewayError):
     """The service has no endpoint that may be used now."""
 
     status, code, title, flag = 503, "no-healthy-endpoint", "The service is unavailable", "UH"
+
+
+class CircuitOpen(GatewayError):
+    """The service failed so often that it is left alone for a while; it was not asked."""
+
+    status, code, title, flag = 503, "circuit-open", "The service is left alone to recover", "UO"
+
+
+class Overloaded(GatewayError):
+    """There is more work than can be done in time; this request was not begun (RFC 9110 15.6.4)."""
+
+    status, code, title, flag = 503, "overloaded", "Too much work at the moment", "OM"
 
 
 class LimitsUnavailable(GatewayError):
