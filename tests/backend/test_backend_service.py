@@ -229,7 +229,7 @@ async def test_a_cancelled_call_is_over() -> None:
         raise AssertionError
 
     backend = service(silent, 1)
-    call = asyncio.create_task(backend(REQUEST, RequestContext()))
+    call = asyncio.ensure_future(backend(REQUEST, RequestContext()))
     await asked.wait()
     assert in_flight(backend) == [1]
     call.cancel()
