@@ -65,6 +65,9 @@ class Cancelled:
     def cancel(self) -> None:
         self.at = self._loop.now
 
+    def cancelling(self) -> int:
+        return int(self.at is not None)
+
 
 def add(queue: ExpiryQueue, loop: ManualLoop, seconds: int) -> tuple[Expiry, Cancelled]:
     task = Cancelled(loop)

@@ -15,7 +15,7 @@ escaped control characters; bytes that are not UTF-8 (overlong forms too); a raw
 space, `#` or non-ASCII byte; and a dot segment that would appear if somebody decoded again or
 cut off parameters: `..%2fadmin`, `..%5cadmin`, `..;/admin`.
 
-Cost: a clean path, nearly every one, is recognised by one regular expression and returned as is.
+Cost: a path without dot segments, empty ones and escapes, nearly every one, is recognised and returned as is.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from urllib.parse import unquote_to_bytes
 from api_gateway.core.errors import BadRequest
 
 # No possessive quantifiers: those of Python 3.11.2, which Debian 12 has, match what they must not.
-_CLEAN = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9\-._~!$&'()*+,=:@]+)*/?")
+_PLAIN = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,=:@/]*")
 _ILLEGAL = re.compile(r"[^\x21-\x7e]|[\\#?]")
 _ESCAPE = re.compile(r"%(.{0,2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -42,7 +42,7 @@ def canonical_path(path: str) -> str:
     Raises:
         BadRequest: the path has no single meaning; the detail says why.
     """
-    if path and _CLEAN.fullmatch(path):
+    if "/." not in path and "//" not in path and _PLAIN.fullmatch(path):
         return path
     if not path.startswith("/"):
         raise BadRequest("The request target must be a path that begins with '/'.")

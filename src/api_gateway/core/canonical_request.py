@@ -53,6 +53,7 @@ _SPECIAL = HOP_BY_HOP | {b"expect"}
 # Naming one of these in Connection must not remove it: the message would change its meaning, or
 # lose what the gateway's own request id layer, which stands further out, has just written.
 _NEVER_NAMED = frozenset({b"host", b"content-length", b"x-request-id", b"traceparent"})
+_KEEP_ALIVE = (b"connection", b"keep-alive")
 _HOST = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _LONGEST_HOST = 253 + len(":65535")  # of a DNS name (RFC 1035 2.3.4); also bounds the cache below
 _QUERY = re.compile(r"[\x21-\x22\x24-\x7e]*")
@@ -85,9 +86,12 @@ def without_hop_by_hop(pairs: HeaderPairs) -> HeaderPairs:
 def _end_to_end_headers(headers: Headers, http_version: str) -> Headers:
     # Written for speed, it runs for every request: what can be asked of all names at once is.
     pairs = headers.pairs
-    names = [pair[0] for pair in pairs]
+    names = [name for name, _ in pairs]
     special = _SPECIAL.intersection(names)
-    if special:
+    if _KEEP_ALIVE in pairs and len(special) == 1 and names.count(b"connection") == 1:
+        pairs = [*pairs]  # what most browsers send: it names nothing
+        pairs.remove(_KEEP_ALIVE)
+    elif special:
         pairs = _stripped(pairs, special, http_version)
     if b"_" in b"".join(names):
         pairs = [pair for pair in pairs if b"_" not in pair[0]]
@@ -102,11 +106,7 @@ def _end_to_end_headers(headers: Headers, http_version: str) -> Headers:
 
 
 def _stripped(pairs: HeaderPairs, special: frozenset[bytes], http_version: str) -> HeaderPairs:
-    dropped = special
-    if b"connection" in special:
-        values = [value for name, value in pairs if name == b"connection"]
-        if values != [b"keep-alive"]:  # which most browsers send, and which names nothing
-            dropped = special.union(*map(_named_by_connection, values))
+    dropped = special.union(*[_named_by_connection(value) for name, value in pairs if name == b"connection"])
     if len(special) > 1 or b"connection" not in special:
         for name, value in pairs:
             if name == b"transfer-encoding":

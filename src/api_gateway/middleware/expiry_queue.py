@@ -16,24 +16,45 @@ What it does not do: outlive its event loop.
 from __future__ import annotations
 
 import asyncio
+from types import TracebackType
+
+from api_gateway.core.errors import DeadlineExceeded
 
 
 class Expiry:
-    """One deadline of one task."""
+    """One deadline of one task, for the block of a `with` statement: `asyncio.timeout`, in a third of its time."""
 
-    __slots__ = ("due", "expired", "task", "timer")
+    __slots__ = ("_cancelled_before", "_queue", "due", "expired", "task", "timer")
 
-    def __init__(self, task: asyncio.Task[object], due: float) -> None:
+    def __init__(self, task: asyncio.Task[object], due: float, queue: ExpiryQueue) -> None:
         """`due` in the seconds of the task's event loop."""
         self.task = task
         self.due = due
         self.expired = False
         self.timer: asyncio.TimerHandle | None = None
+        self._queue = queue
+        self._cancelled_before = task.cancelling()
 
     def expire(self) -> None:
         """The deadline has passed: cancel the task."""
         self.expired = True
         self.task.cancel()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """The block has ended, in time or not.
+
+        Raises:
+            DeadlineExceeded: it was the deadline that cancelled it, and nobody else has.
+        """
+        self._queue.discard(self)
+        # However the block ended: the task outlives it, and must not stay cancelled.
+        if self.expired and self.task.uncancel() <= self._cancelled_before and kind is asyncio.CancelledError:
+            raise DeadlineExceeded("no end of the answer in time") from None
 
 
 class ExpiryQueue:
@@ -49,7 +70,7 @@ class ExpiryQueue:
 
     def add(self, task: asyncio.Task[object], seconds: float) -> Expiry:
         """Cancel `task` in so many seconds, unless the expiry is discarded before."""
-        expiry = Expiry(task, self.loop.time() + seconds)
+        expiry = Expiry(task, self.loop.time() + seconds, self)
         if expiry.due < self._latest:
             expiry.timer = self.loop.call_at(expiry.due, expiry.expire)
             return expiry
