@@ -17,6 +17,7 @@ from api_gateway.middleware.rate_limit_middleware import RateLimitMiddleware
 from api_gateway.rate_limiting import Decision
 from api_gateway.rate_limiting.limit_store import Ask, Grant, Limit
 from api_gateway.rate_limiting.limiters import LIMITERS
+from api_gateway.rate_limiting.redis import LeaseStore
 from api_gateway.routing.router import Router
 
 ROUTE = {"path": "/api/users/*", "service": "users"}
@@ -135,9 +136,11 @@ class RecordingStore:
     made: list[RecordingStore]
 
     def __init__(
-        self, url: str, limits: Sequence[Limit], *, on_store_error: str, gateways: int, timeout: float
+        self, url: str, limits: Sequence[Limit], *, on_store_error: str, gateways: int, timeout: float, prefix: str
     ) -> None:
         self.arguments = (url, [limit.name for limit in limits], on_store_error, gateways, timeout)
+        self.prefix = prefix
+        self.shown = url
         self.closed = 0
         self.made.append(self)
 
@@ -153,7 +156,7 @@ class RecordingStore:
 def made(monkeypatch: pytest.MonkeyPatch) -> list[RecordingStore]:
     module = ModuleType(STUB)
     RecordingStore.made = []
-    module.__dict__["RedisStore"] = RecordingStore
+    module.__dict__.update(RedisStore=RecordingStore, LeaseStore=LeaseStore)
     monkeypatch.setitem(sys.modules, STUB, module)
     return RecordingStore.made
 
@@ -176,6 +179,13 @@ async def test_entries_that_say_the_same_of_the_store_share_one_which_closes_wit
         assert await statuses(gateway, "/api/users/1") == [200]
         assert [store.closed for store in made] == [0, 0]
     assert [store.closed for store in made] == [1, 1]
+
+
+def test_a_prefix_and_a_lease_make_another_store(made: list[RecordingStore]) -> None:
+    shared = {"rate": "9/s", "store": "redis://h"}
+    gateway = built(shared, {**shared, "store_prefix": "eu"}, {**shared, "lease": 3, "lease_time": "2s"})
+    assert [store.prefix for store in made] == ["api-gateway", "eu", "api-gateway"]
+    assert [type(store) for store in gateway.resources] == [RecordingStore, RecordingStore, LeaseStore]
 
 
 def test_a_missing_extra_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,6 +216,8 @@ async def test_a_shared_store_that_is_out_of_reach_is_handled_as_configured_and_
         async with gateway:
             assert await statuses(gateway, *["/api/users/1"] * 3) == expected
     assert sample(gateway, "rate_limit_degraded_total", mode=policy) == 3
+    assert sample(gateway, "rate_limit_store_up", store=store) == 0
+    assert sample(gateway, "rate_limit_store_outages_total", store=store) == 1
     if policy == "refuse":
         assert sample(gateway, "refusals_total", flag="RLSE", route="none") == 3
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from api_gateway.config.rate_limit_schema import MEMORY, LimitOptions, RateLimitOptions
+from api_gateway.config.rate_limit_schema import MEMORY, SHARED_STORE_OPTIONS, LimitOptions, RateLimitOptions
 from api_gateway.config.request_key import HEADER
 from api_gateway.config.schema import GatewayConfig
 from api_gateway.core.clock import Clock
@@ -114,34 +114,34 @@ class RateLimits:
 
     def _store(self, options: RateLimitOptions, limits: Sequence[Limit]) -> LimitStore:
         if options.store != MEMORY:
-            return _redis_store(options, limits)
+            return self._shared_store(options, limits)
         limiters = {limit: limiter_of(limit) for limit in limits}
         for limit, limiter in limiters.items():
             if isinstance(limiter, KeyedRateLimiter):
                 self.metrics.watch(limit.name, limiter.table)
         return MemoryStore(limiters)
 
+    def _shared_store(self, options: RateLimitOptions, limits: Sequence[Limit]) -> LimitStore:
+        try:
+            from api_gateway.rate_limiting.redis import LeaseStore, RedisStore
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] != "redis":
+                raise
+            raise ConfigurationError('a redis store needs a package more: pip install "api-gateway[redis]"') from None
+        try:
+            store = RedisStore(
+                options.store,
+                limits,
+                on_store_error=options.on_store_error,
+                gateways=options.gateways,
+                timeout=options.store_timeout,
+                prefix=options.store_prefix,
+            )
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from None
+        self.metrics.watch_store(store.shown, store)
+        return store if options.lease is None else LeaseStore(store, options.lease, lasts=options.lease_time)
+
 
 def _store_key(options: RateLimitOptions) -> object:
-    if options.store == MEMORY:
-        return MEMORY
-    return options.store, options.on_store_error, options.gateways, options.store_timeout
-
-
-def _redis_store(options: RateLimitOptions, limits: Sequence[Limit]) -> LimitStore:
-    try:
-        from api_gateway.rate_limiting.redis import RedisStore
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "redis":
-            raise
-        raise ConfigurationError('a redis store needs a package more: pip install "api-gateway[redis]"') from None
-    try:
-        return RedisStore(
-            options.store,
-            limits,
-            on_store_error=options.on_store_error,
-            gateways=options.gateways,
-            timeout=options.store_timeout,
-        )
-    except ValueError as error:
-        raise ConfigurationError(str(error)) from None
+    return tuple(getattr(options, field) for field in SHARED_STORE_OPTIONS) if options.store != MEMORY else MEMORY

@@ -52,6 +52,10 @@ def said_of(*entries: object) -> list[str]:
         ({"rate": "5/s", "store": "postgres://h"}, ".rate_limit.store: the store is neither memory nor a redis:// URL; write memory, or redis://host:port/database"),
         ({"rate": "5/s", "store": "redis://"}, ".rate_limit.store: the store is neither memory nor a redis:// URL; write memory, or redis://host:port/database"),
         ({"rate": "5/s", "on_store_error": "panic"}, ".rate_limit.on_store_error: unknown on_store_error 'panic'; there are: admit, local, refuse"),
+        ({"rate": "5/s", "lease": 5}, ".rate_limit.lease: lease means nothing where counts are kept in memory; name a shared store, or remove it"),
+        ({"rate": "5/s", "store_prefix": "eu"}, ".rate_limit.store_prefix: store_prefix means nothing where counts are kept in memory; name a shared store, or remove it"),
+        ({"rate": "5/s", "store": "redis://h", "lease_time": "5s"}, ".rate_limit.lease_time: there is no lease; add 'lease: 10', or remove it"),
+        ({"rate": "5/s", "store": "redis://h", "store_prefix": "{eu}"}, ".rate_limit.store_prefix: '{eu}' is not a name for this; use up to 64 letters, digits, '.', '_' and '-'"),
         ({"limits": []}, ".rate_limit.limits: there is no limit; add one, such as {rate: 100/s}"),
         ({"limits": [{"rate": "1/s"}], "key": "route"}, ".rate_limit.key: key cannot stand beside limits; move it into each of limits"),
         ({"limits": [{"rate": "1/s"}, {"rate": "x"}]}, f".rate_limit.limits[1].rate: expected a rate, not 'x'; {RATE_REMEDY}"),
@@ -73,6 +77,7 @@ def test_a_mistake_is_refused_with_its_place_cause_and_remedy(entry: object, sai
         {"rate": "5/s", "burst": 9, "cost": 9},
         {"rate": "1/s", "store": "rediss://:secret@h:6380/2", "on_store_error": "admit", "gateways": 3},
         {"rate": "1/s", "store": "unix:///run/redis.sock"},
+        {"rate": "1/s", "store": "redis://h", "store_prefix": "eu", "lease": 10, "lease_time": "2s"},
         {"rate": "1/s", "on_store_error": "refuse"},
     ],
 )

@@ -66,3 +66,25 @@ def test_the_sum_over_processes_adds_all_of_it() -> None:
     total.gone(0)
     assert value(f"{PREFIX}_keys", {"policy": "p"}) == 1
     assert value(f"{PREFIX}_refusals_total", labels) == 2
+
+
+class SharedStore:
+    def __init__(self, *, reachable: bool, outages: int) -> None:
+        self.reachable = reachable
+        self.outages = outages
+        self.errors = 2
+        self.repeated = 1
+
+
+def test_a_shared_store_is_shown_as_it_is_and_two_that_lead_to_one_server_together() -> None:
+    metrics, registry = registered()
+    metrics.watch_store("redis://a", SharedStore(reachable=True, outages=1))
+    metrics.watch_store("redis://b", SharedStore(reachable=True, outages=0))
+    metrics.watch_store("redis://a", SharedStore(reachable=False, outages=3))
+
+    def value(name: str, store: str) -> float | None:
+        return registry.get_sample_value(f"{PREFIX}_store_{name}", {"store": store})
+
+    assert (value("up", "redis://a"), value("up", "redis://b")) == (0, 1)
+    assert (value("outages_total", "redis://a"), value("outages_total", "redis://b")) == (4, 0)
+    assert (value("errors_total", "redis://a"), value("repeated_total", "redis://a")) == (4, 2)

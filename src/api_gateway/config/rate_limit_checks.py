@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from api_gateway.config.problems import Finding, Path
-from api_gateway.config.rate_limit_schema import CONCURRENCY, LimitOptions, Numbers, RateLimitOptions
-from api_gateway.rate_limiting.limiters import at_once
-
-_WINDOWS = ("fixed_window", "sliding_window_log", "sliding_window_counter")
+from api_gateway.config.rate_limit_schema import CONCURRENCY, MEMORY, LimitOptions, Numbers, RateLimitOptions
+from api_gateway.rate_limiting.limiters import WINDOWS, at_once
 
 
 def check_rate_limit(path: Path, options: RateLimitOptions) -> Iterator[Finding]:
     """What is wrong with the entry at `path`."""
+    yield from _store(path, options)
     if "limits" not in options.model_fields_set:
         yield from _limit(path, options)
         return
@@ -41,6 +40,16 @@ def check_names(entries: Iterable[tuple[Path, RateLimitOptions]]) -> Iterator[Fi
             if first != place:
                 cause, remedy = f"another rate limit has the name {limit.name!r}", "choose another name"
                 yield Finding(place, cause, remedy, other=first)
+
+
+def _store(path: Path, options: RateLimitOptions) -> Iterator[Finding]:
+    given = options.model_fields_set
+    for key in ("store_prefix", "lease"):
+        if key in given and options.store == MEMORY:
+            cause = f"{key} means nothing where counts are kept in memory"
+            yield Finding((*path, key), cause, "name a shared store, or remove it", at_key=True)
+    if "lease_time" in given and options.lease is None:
+        yield Finding((*path, "lease_time"), "there is no lease", "add 'lease: 10', or remove it", at_key=True)
 
 
 def _limit(path: Path, limit: LimitOptions) -> Iterator[Finding]:
@@ -76,7 +85,7 @@ def _numbers(path: Path, limit: LimitOptions, numbers: Numbers) -> Iterator[Find
 
 def _burst(path: Path, limit: LimitOptions, numbers: Numbers, burst: int) -> Iterator[Finding]:
     count = numbers.limit_of(limit.algorithm, "").limit
-    if limit.algorithm in _WINDOWS and burst != count:
+    if limit.algorithm in WINDOWS and burst != count:
         cause = f"{limit.algorithm} admits its whole rate at once, so its burst is {count}"
         yield Finding(path, cause, "remove it, or choose another algorithm")
     if burst == 0 and limit.algorithm != "leaky_bucket_queue":

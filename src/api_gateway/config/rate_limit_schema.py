@@ -44,6 +44,16 @@ from api_gateway.rate_limiting.limit_store import AlgorithmName, Limit
 
 CONCURRENCY = "concurrency"
 MEMORY = "memory"
+SHARED_STORE_OPTIONS = (
+    "store",
+    "on_store_error",
+    "gateways",
+    "store_timeout",
+    "store_prefix",
+    "lease",
+    "lease_time",
+)
+"""What makes two stores different; entries that agree on all of them share one."""
 SIMPLE_KEYS = ("client_ip", "identity", "route")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
@@ -171,6 +181,12 @@ class RateLimitOptions(LimitOptions):
     """How many share the store; a local count is held to as small a part of each limit."""
     store_timeout: Duration = 0.25
     """Seconds after which the shared store is taken to be out of reach."""
+    store_prefix: Name = "api-gateway"
+    """What the keys in the shared store begin with; gateways with the same one share their counts."""
+    lease: Count | None = None
+    """How many requests of a key are taken from the shared store at once and spent here; unless given, each asks."""
+    lease_time: Duration = 1.0
+    """Seconds after which what was taken and not spent is worth nothing."""
     dry_run: Flag = False
     """Count and log what would be refused, and admit it."""
     legacy_headers: Flag = False

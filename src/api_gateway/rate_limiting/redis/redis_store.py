@@ -175,6 +175,11 @@ class RedisStore:
         await self.close()
 
     @property
+    def shown(self) -> str:
+        """The server's address, without what must not be shown."""
+        return self._uplink.shown
+
+    @property
     def reachable(self) -> bool:
         """Whether there is a link to the server just now."""
         link = self._uplink.link
