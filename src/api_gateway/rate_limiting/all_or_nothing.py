@@ -51,16 +51,18 @@ def acquire_all(claims: Sequence[Claim], now: int) -> Outcome:
         raise ValueError("there must be at least one claim")
     decisions: list[Decision] = []
     undos: list[Undo] = []
+    refused = False
     try:
         for limiter, key, cost in claims:
             decision, undo = limiter.reserve(key, now, cost)
             decisions.append(decision)
             undos.append(undo)
+            refused = refused or not decision.allowed
     except BaseException:
         _undo(undos)
         raise
-    if all(decision.allowed for decision in decisions):
-        return Outcome(tightest(decisions), tuple(decisions))
+    if not refused:
+        return Outcome(_least(decisions), tuple(decisions))
     _undo(undos)
     uncharged = tuple(
         limiter.acquire(key, now, 0) if decision.allowed else decision
@@ -79,5 +81,13 @@ def tightest(decisions: Sequence[Decision]) -> Decision:
     refusals = [decision for decision in decisions if not decision.allowed]
     if refusals:
         return max(refusals, key=lambda decision: (decision.retry_after is None, decision.retry_after or 0))
-    least = min(decisions, key=lambda decision: (decision.remaining, -decision.reset_after))
-    return least._replace(wait=max(decision.wait for decision in decisions))
+    return _least(decisions)
+
+
+def _least(admissions: Sequence[Decision]) -> Decision:
+    least, longest = admissions[0], admissions[0].wait
+    for admission in admissions[1:]:
+        if (admission.remaining, -admission.reset_after) < (least.remaining, -least.reset_after):
+            least = admission
+        longest = max(longest, admission.wait)
+    return least if least.wait == longest else least._replace(wait=longest)

@@ -17,6 +17,7 @@ store, because there is no `await`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Generic, Literal, Protocol, TypeAlias
 
 from api_gateway.rate_limiting.keyed_state import DEFAULT_MAX_KEYS, KeyedState, State
@@ -26,6 +27,10 @@ WhenFull: TypeAlias = Literal["refuse", "admit"]
 """What becomes of a new key for which there is no room."""
 
 Undo: TypeAlias = Callable[[], None]
+
+
+def _nothing_to_undo() -> None:
+    pass
 
 
 class ReservingRateLimiter(RateLimiter, Protocol):
@@ -102,14 +107,15 @@ class KeyedRateLimiter(Generic[State]):
 
     def reserve(self, key: str, now: int, cost: int = 1) -> tuple[Decision, Undo]:
         """As `acquire`, and a function that makes it undone; to be called before anything else is asked of `key`."""
-        state = self.table.get(key)
-        decision = self._acquire(key, state, now, cost)
+        before = self.kept(self.table.get(key))
+        decision = self.acquire(key, now, cost)
+        if decision.allowed and cost:
+            return decision, partial(self.table.restore, key, before)
+        return decision, _nothing_to_undo
 
-        def undo() -> None:
-            if decision.allowed and cost:
-                self.table.restore(key, state)
-
-        return decision, undo
+    def kept(self, state: State | None) -> State | None:
+        """`state` as it is now, whatever becomes of it; a state that `acquire` changes in place must be copied."""
+        return state
 
     def _acquire(self, key: str, state: State | None, now: int, cost: int) -> Decision:
         if state is None and now < self.table.latest_sweep:

@@ -31,23 +31,21 @@ class MemoryStore:
 
     async def acquire(self, asks: Sequence[Ask], now: int) -> Grant:
         """See `LimitStore.acquire`."""
-        outcome = acquire_all([Claim(self.limiters[ask.limit], ask.key, ask.cost) for ask in asks], now)
-        if not outcome.decision.allowed:
-            return Grant(outcome.decision, outcome.decisions)
-        return Grant(outcome.decision, outcome.decisions, self._release_of(asks))
+        decision, decisions = acquire_all([Claim(self.limiters[limit], key, cost) for limit, key, cost in asks], now)
+        return Grant(decision, decisions, self._release_of(asks) if decision.allowed else None)
 
     async def close(self) -> None:
         """Nothing is held that must be freed."""
 
     def _release_of(self, asks: Sequence[Ask]) -> Callable[[], None] | None:
-        held = [
-            (limiter, ask.key, ask.cost) for ask in asks if isinstance(limiter := self.limiters[ask.limit], Concurrency)
-        ]
+        held = [ask for ask in asks if ask.limit.algorithm == "concurrency"]
         if not held:
             return None
 
         def release() -> None:
-            for limiter, key, cost in held:
+            for limit, key, cost in held:
+                limiter = self.limiters[limit]
+                assert isinstance(limiter, Concurrency), "of that name"
                 limiter.release(key, cost)
 
         return release

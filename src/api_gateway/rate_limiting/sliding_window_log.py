@@ -72,9 +72,13 @@ class SlidingWindowLog(KeyedRateLimiter[Log]):
         """See the base class."""
         if cost < 0:
             raise ValueError(f"cost must not be negative, is {cost}")
-        log = Log(array("q")) if state is None else Log(state.stamps[state.expired :])
+        log = self.kept(state) or Log(array("q"))
         decision = self._add(log, now, cost)
         return (log if decision.allowed else state), decision
+
+    def kept(self, state: Log | None) -> Log | None:
+        """See the base class."""
+        return None if state is None else Log(state.stamps[state.expired :])
 
     def is_idle(self, state: Log, now: int) -> bool:
         """See the base class."""
