@@ -67,6 +67,20 @@ def test_mistakes_are_told_with_their_remedy(document: dict[str, object], messag
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        100,
+        {"limit": 100, "queue": 20, "priority": {"tiers": {"gold": "critical"}}},
+        {"limit": "adaptive", "algorithm": "aimd", "too_slow": "250ms"},
+    ],
+)
+def test_a_configuration_that_is_written_out_can_be_read_again(document: object) -> None:
+    config = ConcurrencyConfig.model_validate(document)
+    assert ConcurrencyConfig.model_validate(config.model_dump(mode="json")) == config
+    assert ConcurrencyConfig.model_validate_json(config.model_dump_json()) == config
+
+
 def test_its_schema_has_the_short_form_and_the_long_one() -> None:
     schema = ConcurrencyConfig.model_json_schema()
     short, full = schema["anyOf"]

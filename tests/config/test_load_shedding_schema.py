@@ -24,6 +24,12 @@ def test_lag_bound_and_classes_can_be_chosen() -> None:
     assert LoadSheddingOptions.model_validate({"concurrency": "adaptive"}).concurrency.algorithm == "gradient2"
 
 
+@pytest.mark.parametrize("document", [{}, {"max_lag": "1s", "concurrency": 100, "priority": {"header": "X-Priority"}}])
+def test_a_configuration_that_is_written_out_can_be_read_again(document: dict[str, object]) -> None:
+    options = LoadSheddingOptions.model_validate(document)
+    assert LoadSheddingOptions.model_validate(options.model_dump(mode="json")) == options
+
+
 @pytest.mark.parametrize(
     ("document", "message"),
     [

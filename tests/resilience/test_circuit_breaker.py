@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from api_gateway.resilience.circuit_breaker import CircuitBreaker, Observer, Permit
 from api_gateway.resilience.circuit_states import TRANSITIONS, CircuitEvent, CircuitState, Transition
-from api_gateway.resilience.outcome_window import CountWindow, TimeWindow
+from api_gateway.resilience.outcome_window import CountWindow, Outcomes, TimeWindow
 
 OPEN_FOR = 50
 LOST_AFTER = 30
@@ -69,6 +69,7 @@ class _Call:
     era: int
     ended: tuple[bool, bool] | None = None
     cancelled: bool = False
+    result: int | None = None
 
 
 @dataclass
@@ -132,7 +133,27 @@ class _Oracle:
         if self.state == "half_open":
             self.judge_probes(now)
             return
+        call.result = len(self.results)
         self.results.append((self.era, *call.ended))
+        self.judge_window(now)
+
+    def break_off(self, call: _Call, now: int) -> None:
+        self.pass_time(now)
+        if call.ended is None or call.ended[0] or call.era != self.era:
+            return
+        call.ended = (True, call.ended[1])
+        if self.state == "half_open":
+            self.judge_probes(now)
+            return
+        assert call.result is not None
+        here = [index for index, (era, _, _) in enumerate(self.results) if era == self.era]
+        if call.result in here[-self.window :]:
+            self.results[call.result] = (self.era, *call.ended)
+        else:
+            self.results.append((self.era, True, False))
+        self.judge_window(now)
+
+    def judge_window(self, now: int) -> None:
         seen = [(f, s) for era, f, s in self.results if era == self.era][-self.window :]
         failures, slow = sum(f for f, _ in seen), sum(s for _, s in seen)
         if len(seen) >= self.min_calls and (
@@ -150,7 +171,9 @@ class _Oracle:
 # To lose is to let the time of a probe pass, to rest the time of an open circuit; a trip is a row of failures.
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["acquire", "acquire", "acquire", "succeed", "fail", "fail", "cancel", "lose", "rest", "trip"]),
+        st.sampled_from(
+            ["acquire"] * 3 + ["succeed"] * 2 + ["fail"] * 2 + ["cancel", "lose", "rest", "trip"] + ["break off"] * 2
+        ),
         st.one_of(st.integers(0, 4), st.integers(0, 60)),
         st.integers(0, 5),
     ),
@@ -173,10 +196,11 @@ def test_it_does_what_the_whole_history_says(
         slow_rate=slow / 100,
         slow_after=SLOW_AFTER,
         half_open_calls=half_open_calls,
-        observer=lambda row, at: taken.append((row, at)),
+        observer=lambda row, at, _: taken.append((row, at)),
     )
     oracle = _Oracle(window, min_calls, Fraction(failure, 100), Fraction(slow, 100), half_open_calls)
     under_way: list[tuple[Permit, _Call]] = []
+    streaming: list[tuple[Permit, _Call]] = []
     now = 0
     for action, after, which in script:
         now += after + {"lose": LOST_AFTER, "rest": OPEN_FOR}.get(action, 0)
@@ -196,6 +220,11 @@ def test_it_does_what_the_whole_history_says(
             else:
                 breaker.report(permit, now, failed=action == "fail")
                 oracle.report(call, now, action == "fail")
+                streaming.append((permit, call))
+        if streaming and action == "break off":
+            permit, call = streaming[which % len(streaming)]  # it stays there: no second time may count
+            breaker.broke_off(permit, now)
+            oracle.break_off(call, now)
         oracle.pass_time(now)
         assert breaker.state(now).value == oracle.state
     assert [(row.target.value, at) for row, at in taken] == oracle.eras[1:]
@@ -227,7 +256,7 @@ def test_retry_after_is_the_very_nanosecond_if_no_report_comes(
 
 def test_each_transition_of_the_table_can_be_taken() -> None:
     taken: list[tuple[Transition, int]] = []
-    breaker = _breaker(observer=lambda row, at: taken.append((row, at)))
+    breaker = _breaker(observer=lambda row, at, _: taken.append((row, at)))
     _trip(breaker, 100)
     probes = [_take(breaker, 160) for _ in range(3)]
     for probe in probes:
@@ -362,6 +391,72 @@ def test_results_of_an_earlier_state_neither_open_nor_close_nor_count() -> None:
     for permit in early:
         breaker.report(permit, 2 + OPEN_FOR, failed=True)
     assert breaker.state(2 + OPEN_FOR) is CircuitState.CLOSED
+
+
+def test_a_service_that_cuts_each_answer_trips_it_though_each_head_was_good() -> None:
+    breaker = _breaker(min_calls=4, failure_rate=1.0)
+    for _ in range(4):
+        assert breaker.state(0) is CircuitState.CLOSED
+        permit = _take(breaker, 0)
+        breaker.report(permit, 0, failed=False)
+        breaker.broke_off(permit, 5)
+        breaker.broke_off(permit, 5)
+    assert breaker.state(5) is CircuitState.OPEN
+
+
+def test_an_answer_breaks_off_once_and_one_that_failed_before_not_at_all() -> None:
+    breaker = _breaker(window=10, min_calls=4, failure_rate=0.5)
+    cut, failed, cancelled = (_take(breaker, 0) for _ in range(3))
+    breaker.report(cut, 0, failed=False)
+    breaker.cancel(cancelled, 0)
+    for _ in range(2):
+        _call(breaker, 0, failed=False)
+    for _ in range(5):
+        breaker.broke_off(cut, 1)
+        breaker.broke_off(cancelled, 1)
+    _call(breaker, 2, failed=False)
+    assert breaker.evidence(2) == {"": (4, 1, 0)}
+    breaker.report(failed, 3, failed=True)
+    breaker.broke_off(failed, 3)
+    assert breaker.evidence(3) == {"": (5, 2, 0)}
+
+
+def test_an_answer_that_breaks_off_after_it_left_the_window_is_a_new_failure() -> None:
+    breaker = _breaker(window=2, min_calls=2, failure_rate=0.5)
+    permit = _take(breaker, 0)
+    breaker.report(permit, 0, failed=False, place="a")
+    for _ in range(5):
+        _call(breaker, 1, failed=False)
+    breaker.broke_off(permit, 2)
+    assert breaker.state(2) is CircuitState.OPEN
+
+
+def test_a_probe_that_breaks_off_late_does_not_open_the_circuit_it_has_closed() -> None:
+    breaker = _breaker(half_open_calls=1, min_calls=1)
+    _trip(breaker, 0, calls=1)
+    probe = _take(breaker, OPEN_FOR)
+    breaker.report(probe, OPEN_FOR, failed=False)
+    breaker.broke_off(probe, OPEN_FOR + 1)
+    assert breaker.state(OPEN_FOR + 1) is CircuitState.CLOSED
+
+
+def test_the_observer_is_told_which_outcomes_decided_by_place() -> None:
+    told: list[tuple[str, dict[str, Outcomes]]] = []
+    breaker = _breaker(
+        half_open_calls=2, observer=lambda row, _, evidence: told.append((row.event.name, dict(evidence)))
+    )
+    for place, failed in (("a", True), ("a", True), ("b", False), ("a", False)):
+        breaker.report(_take(breaker, 0), 0, failed=failed, place=place)
+    breaker.report(_take(breaker, OPEN_FOR), OPEN_FOR, failed=False, place="b")
+    assert breaker.evidence(OPEN_FOR) == {"b": (1, 0, 0)}
+    _take(breaker, OPEN_FOR)
+    assert breaker.state(OPEN_FOR + LOST_AFTER) is CircuitState.OPEN
+    assert breaker.evidence(OPEN_FOR + LOST_AFTER) == {}
+    assert told == [
+        ("TRIPPED", {"a": (3, 2, 0), "b": (1, 0, 0)}),
+        ("RESTED", {}),
+        ("PROBES_FAILED", {"b": (1, 0, 0), "": (1, 1, 1)}),
+    ]
 
 
 def test_a_report_counts_once() -> None:

@@ -63,6 +63,68 @@ def test_a_window_by_time_holds_between_all_buckets_but_one_and_all(steps: list[
         assert surely <= window.outcomes(now).calls <= possibly
 
 
+Lived = tuple[int, bool, bool, str, int | None]  # the step, how the head was, where, and when the body broke off
+
+lives = st.lists(
+    st.tuples(st.integers(0, 12), st.booleans(), st.booleans(), st.sampled_from("abc"), st.none() | st.integers(0, 20)),
+    max_size=60,
+)
+
+
+def _apart(ended: list[tuple[bool, bool, str]]) -> dict[str, Outcomes]:
+    places = {place for _, _, place in ended}
+    return {
+        where: Outcomes(
+            sum(place == where for _, _, place in ended),
+            sum(failed and place == where for failed, _, place in ended),
+            sum(slow and place == where for _, slow, place in ended),
+        )
+        for where in places
+    }
+
+
+@settings(deadline=None)
+@given(lives, st.integers(1, 12), st.integers(1, 5), st.integers(1, 8))
+def test_an_answer_that_breaks_off_is_one_failure_while_its_outcome_is_there(
+    steps: list[Lived], size: int, width: int, buckets: int
+) -> None:
+    by_count, by_time = CountWindow(size), TimeWindow(width * buckets, buckets)
+    history: list[tuple[int, bool, bool, str]] = []
+    good: list[tuple[int, int, int, str]] = []  # the index in the history, both windows' numbers, the place
+    now = 0
+    for step, failed, slow, place, which in steps:
+        now += step
+        number = by_count.record(now, failed=failed, slow=slow, place=place)
+        bucket = by_time.record(now, failed=failed, slow=slow, place=place)
+        history.append((now, failed, slow, place))
+        if not failed:
+            good.append((len(history) - 1, number, bucket, place))
+        if which is not None and good:
+            index, number, bucket, place = good.pop(which % len(good))
+            ended, _, slow, _ = history[index]
+            assert by_count.amend(now, number, place) == (index >= len(history) - size)
+            assert by_time.amend(now, bucket, place) == (ended // width > now // width - buckets)
+            history[index] = (ended, True, slow, place)
+        last = [call[1:] for call in history[-size:]]
+        recent = [call[1:] for call in history if call[0] // width > now // width - buckets]
+        for window, calls in ((by_count, last), (by_time, recent)):
+            assert window.by_place(now) == _apart(calls)
+            assert window.outcomes(now) == (
+                len(calls),
+                sum(failed for failed, _, _ in calls),
+                sum(slow for _, slow, _ in calls),
+            )
+
+
+@pytest.mark.parametrize("window", [CountWindow(3), TimeWindow(30, 3)])
+def test_what_was_recorded_before_a_window_was_cleared_cannot_be_amended(window: OutcomeWindow) -> None:
+    number = window.record(5, failed=False, slow=False, place="a")
+    window.clear()
+    assert not window.amend(5, number, "a")
+    assert window.outcomes(5) == (0, 0, 0)
+    assert window.by_place(5) == {}
+
+
 @pytest.mark.parametrize("window", [CountWindow(3), TimeWindow(30, 3)])
 def test_a_cleared_window_knows_nothing(window: OutcomeWindow) -> None:
     for now in range(5):

@@ -13,14 +13,18 @@ A permit knows its generation, the number of transitions before it. A result fro
 ignored: it tells of a service as it was before, and calls that began before an outage must neither
 close the circuit nor open it again.
 
+A call is judged when its head is there, because a stream of an hour must not hold a permit for an hour.
+If its body then breaks off, `broke_off` makes a failure of that same call, unless the state has changed.
+
 Bound: once tripped, a service that stays down gets at most `half_open_calls` calls in each `open_for`.
 Under steady failure, tripping takes what the window and `min_calls` say, and the calls that are
 already under way: rate * timeout of them.
-Memory: the window, and the probes that are out.
-Cost: O(1); a refusal's `retry_after` while half open walks over the probes that are out.
+Memory: the window, and the probes of one half-open time.
+Cost: O(1); a transition walks over the window, a refusal's `retry_after` while half open over the probes that are out.
 
 What it does not do: call, wait, or know what a failure is. It does not count what never was a call of
-the service: refusals of the gateway's own must be cancelled, not reported.
+the service: refusals of the gateway's own must be cancelled, not reported. It does not choose among places:
+`place`, such as an endpoint's address, is only to say where the failures were.
 
 Source: M. Nygard, "Release It!", 2007, ch. 5.3; resilience4j, CircuitBreakerStateMachine;
 Netflix Hystrix, HystrixCircuitBreaker.
@@ -28,38 +32,44 @@ Netflix Hystrix, HystrixCircuitBreaker.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import Protocol
 
 from api_gateway.resilience.circuit_states import START, CircuitEvent, CircuitState, Transition, transition
-from api_gateway.resilience.outcome_window import CountWindow, OutcomeWindow
+from api_gateway.resilience.outcome_window import CountWindow, Outcomes, OutcomeWindow
 from api_gateway.resilience.share import Share
 
 LOST_AFTER = 60_000_000_000
 """Nanoseconds: longer than calls take whose timeouts make sense."""
 
-Observer: TypeAlias = Callable[[Transition, int], None]
-"""Told of each transition, and when it happened in monotonic nanoseconds; must not raise."""
+
+class Observer(Protocol):
+    """Told of each transition; must not raise, nor call the breaker."""
+
+    def __call__(self, row: Transition, at: int, evidence: Mapping[str, Outcomes], /) -> None:
+        """It happened `at`, monotonic nanoseconds, for the outcomes of `evidence`, by place."""
+        ...
 
 
 class Permit:
     """The right to one call, and the duty to say how it ended. Of two reports the first counts."""
 
-    __slots__ = ("generation", "reported", "taken")
+    __slots__ = ("generation", "number", "place", "reported", "taken")
 
     def __init__(self, generation: int, taken: int) -> None:
         """`taken` in monotonic nanoseconds."""
         self.generation = generation
         self.taken = taken
         self.reported = False
+        self.number: int | None = None  # of the outcome, while it may be amended
+        self.place = ""
 
 
 class CircuitBreaker:
     """Guards one service or one endpoint. `now` is monotonic nanoseconds and does not go back."""
 
-    __slots__ = ("_failed", "_failure_rate", "_generation", "_half_open_calls", "_judged", "_lost_after", "_min_calls",
-                 "_observer", "_open_for", "_opened", "_out", "_slow", "_slow_after", "_slow_rate", "_state",
-                 "_window")  # fmt: skip
+    __slots__ = ("_failure_rate", "_generation", "_half_open_calls", "_lost_after", "_min_calls", "_opened", "_out",
+                 "_probes", "_slow_rate", "_state", "_window", "observer", "open_for", "slow_after")  # fmt: skip
 
     def __init__(
         self,
@@ -89,17 +99,17 @@ class CircuitBreaker:
         self._failure_rate = Share.of("failure_rate", failure_rate)
         self._slow_rate = Share.of("slow_rate", slow_rate)
         self._min_calls = min_calls
-        self._open_for = open_for
+        self.open_for = open_for
         self._half_open_calls = half_open_calls
-        self._slow_after = slow_after
+        self.slow_after = slow_after
         self._lost_after = lost_after
-        self._observer = observer
+        self.observer = observer
         self._window = window
         self._state = START
         self._generation = 0
         self._opened = 0
         self._out: dict[Permit, None] = {}  # probes, in the order in which they are lost
-        self._judged = self._failed = self._slow = 0  # probes
+        self._probes = CountWindow(half_open_calls)  # those that have ended
 
     def state(self, now: int) -> CircuitState:
         """Where the circuit stands; time alone may have moved it."""
@@ -117,24 +127,29 @@ class CircuitBreaker:
             return permit
         return Permit(self._generation, now)
 
-    def report(self, permit: Permit, now: int, *, failed: bool) -> None:
-        """The call ended; how long it took is measured from `acquire`."""
+    def report(self, permit: Permit, now: int, *, failed: bool, place: str = "") -> None:
+        """The call at `place` ended; how long it took is measured from `acquire`."""
         if self._state is not CircuitState.CLOSED:
             self._pass_time(now)
         if permit.reported or permit.generation != self._generation:
             return
         permit.reported = True
-        slow = self._slow_after is not None and now - permit.taken >= self._slow_after
-        if self._state is CircuitState.HALF_OPEN:
-            if permit in self._out:
-                self._judge(permit, now, failed=failed, slow=slow)
+        permit.place = place
+        self._out.pop(permit, None)
+        number = self._evidence().record(now, failed=failed, slow=self.is_slow(permit, now), place=place)
+        if not failed:
+            permit.number = number
+        self._weigh(now)
+
+    def broke_off(self, permit: Permit, now: int) -> None:
+        """The answer that was reported as no failure was one after all: its body has no end."""
+        self._pass_time(now)
+        number, permit.number = permit.number, None
+        if number is None or permit.generation != self._generation:
             return
-        self._window.record(now, failed=failed, slow=slow)
-        calls, failures, slow_calls = self._window.outcomes(now)
-        if calls >= self._min_calls and (
-            self._failure_rate.reached_by(failures, calls) or self._slow_rate.reached_by(slow_calls, calls)
-        ):
-            self._move(CircuitEvent.TRIPPED, now)
+        if not self._evidence().amend(now, number, permit.place):
+            self._evidence().record(now, failed=True, slow=False, place=permit.place)
+        self._weigh(now)
 
     def cancel(self, permit: Permit, now: int) -> None:
         """The call was not made, or says nothing about the service; a probe's permit goes to another call."""
@@ -142,23 +157,36 @@ class CircuitBreaker:
         permit.reported = True
         self._out.pop(permit, None)
 
+    def is_slow(self, permit: Permit, now: int) -> bool:
+        """Whether a call that ends now is a slow one."""
+        return self.slow_after is not None and now - permit.taken >= self.slow_after
+
     def retry_after(self, now: int) -> int:
         """Nanoseconds until a call would be admitted if no report comes before; 0 if one would be now."""
         self._pass_time(now)
         if self._state is CircuitState.OPEN:
-            return self._opened + self._open_for - now
+            return self._opened + self.open_for - now
         if self._state is CircuitState.CLOSED or self._has_room():
             return 0
-        failed, slow = self._failed, self._slow
+        _, failed, slow = self._probes.outcomes(now)
         for permit in self._out:
             failed += 1
             slow += 1
             if self._probes_failed(failed, slow):
-                return permit.taken + self._lost_after + self._open_for - now
+                return permit.taken + self._lost_after + self.open_for - now
         raise AssertionError("probes that are all lost have failed")
 
+    def evidence(self, now: int) -> Mapping[str, Outcomes]:
+        """What the next judgement will go by, by place; nothing while the circuit is open."""
+        self._pass_time(now)
+        return self._evidence().by_place(now)
+
+    def _evidence(self) -> OutcomeWindow:
+        return self._probes if self._state is CircuitState.HALF_OPEN else self._window
+
     def _has_room(self) -> bool:
-        return self._state is CircuitState.HALF_OPEN and self._judged + len(self._out) < self._half_open_calls
+        ended = self._probes.outcomes(0).calls
+        return self._state is CircuitState.HALF_OPEN and ended + len(self._out) < self._half_open_calls
 
     def _pass_time(self, now: int) -> None:
         """Let happen what happens by itself until `now`, each thing at its own time."""
@@ -167,20 +195,26 @@ class CircuitBreaker:
             lost = oldest.taken + self._lost_after
             if lost > now:
                 return
-            self._judge(oldest, lost, failed=True, slow=True)
-        if self._state is CircuitState.OPEN and now >= self._opened + self._open_for:
-            self._move(CircuitEvent.RESTED, self._opened + self._open_for)
+            oldest.reported = True
+            del self._out[oldest]
+            self._probes.record(lost, failed=True, slow=True)
+            self._weigh(lost)
+        if self._state is CircuitState.OPEN and now >= self._opened + self.open_for:
+            self._move(CircuitEvent.RESTED, self._opened + self.open_for)
 
-    def _judge(self, probe: Permit, now: int, *, failed: bool, slow: bool) -> None:
-        del self._out[probe]
-        self._judged += 1
-        self._failed += failed
-        self._slow += slow
-        to_come = self._half_open_calls - self._judged
-        if self._probes_failed(self._failed, self._slow):
-            self._move(CircuitEvent.PROBES_FAILED, now)
-        elif not self._probes_failed(self._failed + to_come, self._slow + to_come):
-            self._move(CircuitEvent.PROBES_PASSED, now)
+    def _weigh(self, now: int) -> None:
+        """Judge by what is known."""
+        calls, failed, slow = self._evidence().outcomes(now)
+        if self._state is CircuitState.HALF_OPEN:
+            to_come = self._half_open_calls - calls
+            if self._probes_failed(failed, slow):
+                self._move(CircuitEvent.PROBES_FAILED, now)
+            elif not self._probes_failed(failed + to_come, slow + to_come):
+                self._move(CircuitEvent.PROBES_PASSED, now)
+        elif calls >= self._min_calls and (
+            self._failure_rate.reached_by(failed, calls) or self._slow_rate.reached_by(slow, calls)
+        ):
+            self._move(CircuitEvent.TRIPPED, now)
 
     def _probes_failed(self, failed: int, slow: int) -> bool:
         probes = self._half_open_calls
@@ -188,11 +222,12 @@ class CircuitBreaker:
 
     def _move(self, event: CircuitEvent, now: int) -> None:
         row = transition(self._state, event)
+        evidence = self._evidence().by_place(now)
         self._state = row.target
         self._generation += 1
         self._opened = now
         self._out.clear()
-        self._judged = self._failed = self._slow = 0
+        self._probes.clear()
         self._window.clear()
-        if self._observer is not None:
-            self._observer(row, now)
+        if self.observer is not None:
+            self.observer(row, now, evidence)
