@@ -1,0 +1,24 @@
+"""A loop in virtual time on which work takes time, as on a real processor; and a lag to order."""
+
+from __future__ import annotations
+
+import asyncio
+
+from api_gateway.simulation import VirtualTimeLoop
+
+
+def spend(seconds: float) -> None:
+    """Keep the running loop busy for so long."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    loop._now += seconds
+
+
+class Late:
+    """A lag that is what the test says."""
+
+    def __init__(self, lag: float = 0.0) -> None:
+        self.lag = lag
+
+    def seconds(self) -> float:
+        return self.lag
