@@ -1,8 +1,8 @@
 """Run the benchmarks, print what they found, write it as JSON.
 
-    python -m benchmarks [all|router|pipeline|limiters|redis-limiters|transport|proxy|sustained] [--quick] [...]
+    python -m benchmarks [all|router|pipeline|limiters|redis-limiters|transport|proxy|sustained|restarts] [--quick]
 
-All of them take about seven minutes, `--quick` about two. Only loopback is used, and every process
+All of them take about eight minutes, `--quick` about two. Only loopback is used, and every process
 that is started is stopped, also on Ctrl-C.
 """
 
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import pipeline, proxy, rate_limiters, redis_limiters, router, sustained, transport
+from benchmarks import pipeline, proxy, rate_limiters, redis_limiters, restarts, router, sustained, transport
 from benchmarks.contenders import NAMES
 from benchmarks.machine import Machine
 from benchmarks.processes import end_on_signals
@@ -53,6 +53,10 @@ def _sustained(machine: Machine, options: argparse.Namespace) -> Report:
     return sustained.run(machine, seconds=options.seconds or (5 if options.quick else 60))
 
 
+def _restarts(machine: Machine, options: argparse.Namespace) -> Report:
+    return restarts.run(machine, seconds=options.seconds or (8 if options.quick else 30))
+
+
 BENCHMARKS: Mapping[str, Benchmark] = {
     "router": _router,
     "pipeline": _pipeline,
@@ -61,6 +65,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "transport": _transport,
     "proxy": _proxy,
     "sustained": _sustained,
+    "restarts": _restarts,
 }
 """In the order in which `all` runs them: the quick ones first."""
 
@@ -101,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure this gateway beside others.")
     parser.add_argument("benchmark", nargs="?", default="all", choices=["all", *BENCHMARKS])
     parser.add_argument("--quick", action="store_true", help="one short round of everything: a rough idea")
-    parser.add_argument("--seconds", type=_positive, help="length of a round of `proxy`, or of `sustained`")
+    parser.add_argument("--seconds", type=_positive, help="length of a round of `proxy`, of `sustained`, of `restarts`")
     parser.add_argument("--rounds", type=_positive, help="rounds of `proxy`")
     parser.add_argument(
         "--only", type=_names, default=(), metavar="NAME,...", help=f"contenders of `proxy`: {', '.join(NAMES)}"

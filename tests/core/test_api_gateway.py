@@ -214,3 +214,32 @@ async def test_further_resources_are_closed_after_the_services_that_may_use_them
     async with ApiGateway(Router([]), services, resources=[Pooled("store", notes)]):
         assert notes == []
     assert notes == ["service", "store"]
+
+
+class Background(Pooled):
+    """A service that does something in the background."""
+
+    async def start(self) -> None:
+        self.notes.append(f"{self.name} starts")
+        if self.failure is not None:
+            raise self.failure
+
+
+async def test_what_starts_is_started_before_the_first_request_and_closed_in_the_reverse_order() -> None:
+    notes: list[str] = []
+    services: dict[str, Handler] = {"a": Background("a", notes), "plain": users, "b": Background("b", notes)}
+    gateway = ApiGateway(Router([]), services, resources=[Background("store", notes)])
+    for _ in range(2):
+        async with gateway:
+            assert notes == ["store starts", "a starts", "b starts"]
+        assert notes[3:] == ["b", "a", "store"]
+        notes.clear()
+
+
+async def test_when_one_fails_to_start_everything_that_was_begun_is_closed() -> None:
+    notes: list[str] = []
+    services = {"a": Background("a", notes), "b": Background("b", notes, OSError("no")), "c": Background("c", notes)}
+    with pytest.raises(OSError, match="no"):
+        async with ApiGateway(Router([]), services):
+            notes.append("entered")
+    assert notes == ["a starts", "b starts", "b", "a"]

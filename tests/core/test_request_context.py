@@ -35,3 +35,22 @@ def test_a_repr_shows_what_is_known() -> None:
     context = RequestContext(scheme="")
     context.route = "users"
     assert repr(context) == "RequestContext(flag='-', route='users')"
+
+
+def test_a_fork_knows_what_was_known_and_goes_its_own_way() -> None:
+    context = RequestContext(7, "10.0.0.1", "https", "1.1")
+    context.route, context.deadline, context.tried = "users", 99, ("http://a",)
+    fork = context.fork()
+    assert repr(fork) == repr(context)
+    fork.endpoint, fork.attempts = "http://b", 3
+    context.flag = "UF"
+    assert (context.endpoint, context.attempts, fork.flag) == ("", 0, "-")
+
+
+def test_a_context_adopts_every_fact_of_a_fork() -> None:
+    context = RequestContext(7)
+    fork = context.fork()
+    for number, name in enumerate(RequestContext.__slots__):
+        setattr(fork, name, number)
+    context.adopt(fork)
+    assert [getattr(context, name) for name in RequestContext.__slots__] == [*range(len(RequestContext.__slots__))]

@@ -15,7 +15,15 @@ from api_gateway import ApiGateway, BackendService, Endpoint, Handler, Request, 
 from api_gateway.middleware.metrics import MetricsMiddleware
 from api_gateway.middleware.request_id import RequestIdMiddleware
 from api_gateway.server.admin import admin_app
-from api_gateway.server.status import LocalStatus, Phase, RouteStatus, ServicesReport, ServiceStatus, Status
+from api_gateway.server.status import (
+    EndpointStatus,
+    LocalStatus,
+    Phase,
+    RouteStatus,
+    ServicesReport,
+    ServiceStatus,
+    Status,
+)
 from api_gateway.transport.in_process import InProcessTransport
 
 
@@ -119,6 +127,27 @@ async def test_services_count_what_runs_and_what_has_run() -> None:
     assert await counts() == [("in-process://a", 1, 0, 1), ("in-process://b", 5, 0, 1)]
 
 
+async def test_services_say_how_every_endpoint_is_and_why() -> None:
+    gateway = _gateway()
+    status = LocalStatus(gateway)
+    users = gateway.services["users"]
+    assert isinstance(users, BackendService)
+
+    async def health() -> tuple[bool, Sequence[tuple[str, str]]]:
+        (service, plain) = (await _get(status, "/services")).json()["services"]
+        assert (plain["panic"], plain["circuit_breaker"]) == (False, "")
+        return service["panic"], [(each["health"], each["why"]) for each in service["endpoints"]]
+
+    assert await health() == (False, [("healthy", ""), ("healthy", "")])
+    users.health.take_out(users.endpoints[0], "check", "check /health: status 503")
+    assert await health() == (False, [("unhealthy", "check /health: status 503"), ("healthy", "")])
+    users.health.take_out(users.endpoints[1], "outlier", "5 errors in a row", until=2**62)
+    assert await health() == (True, [("unhealthy", "check /health: status 503"), ("ejected", "5 errors in a row")])
+    page = _Page((await _get(status, "/")).text)
+    assert "unhealthy, used in panic: check /health: status 503" in page.text
+    assert "ejected, used in panic: 5 errors in a row" in page.text
+
+
 async def test_metrics_are_in_the_format_that_prometheus_reads_by_default() -> None:
     gateway = _gateway()
     for _ in range(3):
@@ -204,7 +233,9 @@ class _Hostile:
         return [RouteStatus(text, text, [text], [text], text, [text])]
 
     async def services(self) -> ServicesReport:
-        return ServicesReport([ServiceStatus(self.TEXT, [])], workers=3, answered=2)
+        endpoint = EndpointStatus(self.TEXT, 1, health="unhealthy", why=self.TEXT)
+        services = [ServiceStatus(self.TEXT, []), ServiceStatus(self.TEXT, [endpoint], circuit_breaker="open")]
+        return ServicesReport(services, workers=3, answered=2)
 
 
 async def test_the_page_shows_links_routes_services_and_counts() -> None:
@@ -234,7 +265,7 @@ async def test_the_page_loads_nothing_from_anywhere() -> None:
 async def test_the_page_escapes_whatever_it_shows() -> None:
     page = _Page((await _get(_Hostile(), "/")).text)
     assert not {"script", "img"} & set(page.tags)
-    assert page.text.count(_Hostile.TEXT) >= 6
+    assert page.text.count(_Hostile.TEXT) >= 9
 
 
 async def test_the_page_says_when_a_worker_is_missing_from_the_counts() -> None:

@@ -42,6 +42,15 @@ class RoutingTable(Protocol):
 
 
 @runtime_checkable
+class Startable(Protocol):
+    """What does something in the background, such as checking endpoints."""
+
+    def start(self) -> Awaitable[None]:
+        """Begin; called once, before the first request."""
+        ...
+
+
+@runtime_checkable
 class Closable(Protocol):
     """What holds something to free at the end, such as a connection pool."""
 
@@ -62,7 +71,10 @@ class ApiGateway:
         clock: Clock | None = None,
         resources: Sequence[Closable] = (),
     ) -> None:
-        """Compose the chain. `resources` are closed with the gateway, after the services that are Closable.
+        """Compose the chain.
+
+        `resources` are opened and closed with the gateway, as far as they are Startable and Closable: before the
+        services that may use them, and after.
 
         Raises:
             ConfigurationError: a route names a service that is not in `services`.
@@ -82,21 +94,27 @@ class ApiGateway:
         others = [layer for layer in self.middleware if not isinstance(layer, Observer)]
         return (*observers, error_boundary, canonical_request, *others)
 
-    async def handle(self, request: Request, context: RequestContext | None = None) -> Response:
+    def handle(self, request: Request, context: RequestContext | None = None) -> Awaitable[Response]:
         """Answer one request. Read or close the response: it may hold a connection.
 
         Refusals and failures come back as problem responses; nothing is raised for them.
         """
-        return await self._handler(request, context or RequestContext(self.clock.monotonic()))
+        return self._handler(request, context or RequestContext(self.clock.monotonic()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The gateway as an ASGI application."""
         await self.asgi(scope, receive, send)
 
     async def __aenter__(self) -> Self:
-        for resource in (*self.resources, *self.services.values()):
-            if isinstance(resource, Closable):
-                self._open.push_async_callback(resource.close)
+        try:
+            for resource in (*self.resources, *self.services.values()):
+                if isinstance(resource, Closable):
+                    self._open.push_async_callback(resource.close)
+                if isinstance(resource, Startable):
+                    await resource.start()
+        except BaseException:
+            await self._open.aclose()  # nobody else will: a block that was not entered is not left
+            raise
         return self
 
     async def __aexit__(self, *exception: object) -> None:

@@ -5,6 +5,9 @@ and typed slot, written by one place and read by those further on (the access lo
 There is no bag of anything-goes attributes: a misspelt fact is an error at once, not a `None`
 three files away.
 
+Attempts that run beside each other must not write into the same slots: each but the first has a `fork`,
+and what the fork of the winner found out is taken over with `adopt`.
+
 What it does not do: live longer than the request, or be shared between two.
 """
 
@@ -36,6 +39,7 @@ class RequestContext:
         "started",
         "tier",
         "trace_id",
+        "tried",
         "upstream_duration",
         "upstream_host",
     )
@@ -70,6 +74,8 @@ class RequestContext:
     """URL of the endpoint that was asked last."""
     attempts: int
     """How often an endpoint was asked."""
+    tried: tuple[str, ...]
+    """URLs of endpoints that have been asked for this request, and that the next attempt had better avoid."""
     upstream_duration: int
     """Nanoseconds spent waiting for response heads, over all attempts."""
     upstream_host: str
@@ -95,10 +101,22 @@ class RequestContext:
         self.service = ""
         self.endpoint = ""
         self.attempts = 0
+        self.tried = ()
         self.upstream_duration = 0
         self.upstream_host = ""
         self.flag = "-"
         self.error = ""
+
+    def fork(self) -> RequestContext:
+        """A copy for an attempt beside this one: what either finds out from now on, the other does not see."""
+        copy = RequestContext.__new__(RequestContext)
+        copy.adopt(self)
+        return copy
+
+    def adopt(self, other: RequestContext) -> None:
+        """Take over every fact of `other`, whose attempt gave the answer."""
+        for name in RequestContext.__slots__:
+            setattr(self, name, getattr(other, name))
 
     def __repr__(self) -> str:
         known = ((name, getattr(self, name)) for name in self.__slots__)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from api_gateway.server.status import Phase, RouteStatus, ServicesReport
+from api_gateway.server.status import EndpointStatus, Phase, RouteStatus, ServicesReport, ServiceStatus
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
@@ -75,11 +75,25 @@ def _services(report: ServicesReport) -> str:
     rows = []
     for service in report.services:
         if not service.endpoints:
-            rows.append(_row(_cell(service.name), _cell("in this process"), *[_cell("")] * 4))
-        for endpoint in service.endpoints:
-            counts = (endpoint.weight, endpoint.in_flight, endpoint.requests, endpoint.failures)
-            rows.append(_row(_cell(service.name), _cell(endpoint.url, code=True), *map(_cell, counts)))
-    return _table(("Service", "Endpoint", "#Weight", "#In flight", "#Requests", "#Failures"), rows)
+            rows.append(_row(_cell(service.name), _cell("in this process"), *[_cell("")] * 6))
+        rows += [_endpoint(service, endpoint) for endpoint in service.endpoints]
+    titles = ("Service", "Endpoint", "Health", "Circuit", "#Weight", "#In flight", "#Requests", "#Failures")
+    return _table(titles, rows)
+
+
+def _endpoint(service: ServiceStatus, endpoint: EndpointStatus) -> str:
+    return _row(
+        _cell(service.name),
+        _cell(endpoint.url, code=True),
+        _cell(_health(endpoint, panic=service.panic)),
+        _cell(service.circuit_breaker),
+        *map(_cell, (endpoint.weight, endpoint.in_flight, endpoint.requests, endpoint.failures)),
+    )
+
+
+def _health(endpoint: EndpointStatus, *, panic: bool) -> str:
+    used = ", used in panic" if panic and endpoint.health in ("ejected", "unhealthy") else ""
+    return f"{endpoint.health}{used}{': ' if endpoint.why else ''}{endpoint.why}"
 
 
 def _table(titles: Sequence[str], rows: Iterable[str]) -> str:

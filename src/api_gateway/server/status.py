@@ -6,7 +6,7 @@ this process; `workers_status.py` asks the worker processes and adds up. The pag
 Everything here may be shown to whoever reaches the admin port: names, addresses, counts, never
 header values or credentials.
 
-What it does not do: health of endpoints and circuit breakers, until there are any.
+What it does not do: measure. Everything is asked of those who know: endpoints, health, middleware.
 """
 
 from __future__ import annotations
@@ -18,13 +18,17 @@ from typing import Literal, Protocol, TypeAlias
 from prometheus_client import CollectorRegistry
 
 from api_gateway.backend.backend_service import BackendService
+from api_gateway.backend.healthy_endpoints import State
 from api_gateway.core.api_gateway import ApiGateway
-from api_gateway.core.middleware import Middleware
+from api_gateway.core.middleware import Handler, Middleware
 from api_gateway.middleware.metrics import MetricsMiddleware
 from api_gateway.routing.router import Router
 
 Phase: TypeAlias = Literal["starting", "ready", "draining"]
 """Only in `ready` should new requests be sent here."""
+
+Circuit: TypeAlias = Literal["", "closed", "half_open", "open"]
+"""Empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,9 @@ class EndpointStatus:
     in_flight: int = 0
     requests: int = 0
     failures: int = 0
+    health: State = "healthy"
+    why: str = ""
+    """Why it is not healthy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,10 @@ class ServiceStatus:
 
     name: str
     endpoints: Sequence[EndpointStatus]
+    panic: bool = False
+    """So few endpoints are healthy that all are used."""
+    circuit_breaker: Circuit = ""
+    """The state of its circuit; empty without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +149,18 @@ def routes_of(gateway: ApiGateway) -> Sequence[RouteStatus]:
 
 
 def services_of(gateway: ApiGateway) -> Sequence[ServiceStatus]:
-    """The services of `gateway` with their counts as they are now."""
-    return [
-        ServiceStatus(
-            name,
-            [
-                EndpointStatus(each.url, each.weight, each.in_flight, each.requests, each.failures)
-                for each in (service.endpoints if isinstance(service, BackendService) else ())
-            ],
-        )
-        for name, service in gateway.services.items()
+    """The services of `gateway` with their counts and their health as they are now."""
+    return [_status_of(name, service) for name, service in gateway.services.items()]
+
+
+def _status_of(name: str, service: Handler) -> ServiceStatus:
+    if not isinstance(service, BackendService):
+        return ServiceStatus(name, ())
+    endpoints = [
+        EndpointStatus(each.url, each.weight, each.in_flight, each.requests, each.failures, *service.health_of(each))
+        for each in service.endpoints
     ]
+    return ServiceStatus(name, endpoints, service.health.panicking)
 
 
 def registry_of(gateway: ApiGateway) -> CollectorRegistry:

@@ -2,7 +2,7 @@
 
 Rule: the routing table is the same everywhere and is read here; counts are asked of every worker
 over its Unix-domain socket and added up, metrics too (`metrics_sum.py`). Ready is when every worker
-says so.
+says so. Each worker has its own opinion of an endpoint's health and of a circuit; the worst one is shown.
 
 Bound: a worker that does not answer within `PATIENCE` is left out, and the report says so.
 """
@@ -19,9 +19,11 @@ import httpx2 as httpx
 from prometheus_client import CollectorRegistry
 from pydantic import TypeAdapter, ValidationError
 
+from api_gateway.backend.healthy_endpoints import State
 from api_gateway.core.api_gateway import ApiGateway
 from api_gateway.server.metrics_sum import MetricsSum
 from api_gateway.server.status import (
+    Circuit,
     EndpointStatus,
     Phase,
     RouteStatus,
@@ -36,6 +38,8 @@ PATIENCE = 1.0
 """Seconds for a worker to answer."""
 
 _REPORT = TypeAdapter(ServicesReport)
+_STATES: Sequence[State] = ("healthy", "warming", "ejected", "unhealthy")
+_CIRCUITS: Sequence[Circuit] = ("", "closed", "half_open", "open")
 
 
 class WorkersStatus:
@@ -98,7 +102,7 @@ class WorkersStatus:
         reports = [report for answer in await self._ask_all("/services") if (report := _report(answer)) is not None]
         total = self._services
         for report in reports:
-            total = [_added(*pair) for pair in zip(total, report.services, strict=True)]
+            total = [combined(*pair) for pair in zip(total, report.services, strict=True)]
         return ServicesReport(total, len(self._workers), len(reports))
 
     async def _ask_all(self, path: str) -> list[httpx.Response | None]:
@@ -122,11 +126,21 @@ def _report(answer: httpx.Response | None) -> ServicesReport | None:
         return None
 
 
-def _added(one: ServiceStatus, other: ServiceStatus) -> ServiceStatus:
-    return ServiceStatus(
-        one.name,
-        [
-            EndpointStatus(a.url, a.weight, a.in_flight + b.in_flight, a.requests + b.requests, a.failures + b.failures)
-            for a, b in zip(one.endpoints, other.endpoints, strict=True)
-        ],
+def combined(one: ServiceStatus, other: ServiceStatus) -> ServiceStatus:
+    """What two processes say of one service: counts are added, of states the worse one is taken."""
+    endpoints = [_combined(a, b) for a, b in zip(one.endpoints, other.endpoints, strict=True)]
+    circuit_breaker = max(one.circuit_breaker, other.circuit_breaker, key=_CIRCUITS.index)
+    return ServiceStatus(one.name, endpoints, one.panic or other.panic, circuit_breaker)
+
+
+def _combined(a: EndpointStatus, b: EndpointStatus) -> EndpointStatus:
+    worse = max(a, b, key=lambda endpoint: _STATES.index(endpoint.health))
+    return EndpointStatus(
+        a.url,
+        a.weight,
+        a.in_flight + b.in_flight,
+        a.requests + b.requests,
+        a.failures + b.failures,
+        worse.health,
+        worse.why,
     )
