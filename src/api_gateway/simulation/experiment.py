@@ -55,12 +55,15 @@ class Experiment:
         self._request = Request(method, target)
         self._watched: dict[str, Callable[[], float]] = {}
 
-    async def send(self) -> Outcome:
-        """Send one request, read its answer to the end, and write the outcome down."""
+    async def send(self, request: Request | None = None) -> Outcome:
+        """Send one request, read its answer to the end, and write the outcome down.
+
+        Without `request` it is the experiment's own, the same each time.
+        """
         loop = asyncio.get_running_loop()
         sent = loop.time()
         context = RequestContext(VirtualClock(loop).monotonic())
-        response = await self.gateway.handle(self._request, context)
+        response = await self.gateway.handle(request or self._request, context)
         status, flag = response.status, context.flag
         try:
             await response.read()
