@@ -26,8 +26,10 @@ from api_gateway import (
     Response,
     build_gateway,
 )
-from api_gateway.build import MIDDLEWARE, TRANSPORTS, Tools
 from api_gateway.build_load_balancers import BALANCERS
+from api_gateway.build_middleware import MIDDLEWARE
+from api_gateway.build_services import TRANSPORTS
+from api_gateway.build_tools import Tools
 from api_gateway.config.load_balancer_schema import LoadBalancerConfig
 from api_gateway.config.middleware_schema import MiddlewareEntry
 from api_gateway.config.plugins import installed_plugins

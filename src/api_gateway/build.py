@@ -11,32 +11,46 @@ The life of a request, outermost layer first:
     ------------------------     router
     route's middleware           in its order
     path and host changes        strip_prefix, rewrite, host
-    ------------------------     service
+    ------------------------     service: of these what its configuration asks for
+    fallback                     stands in for what is left when all the rest is done
+    retry                        outside the breaker, which so counts every try
+    hedge                        each of two calls is a call to the breaker, too
+    throttle, circuit breaker    before a place is taken: a refusal must cost nothing
+    concurrency                  places, and the queue for them
+    remaining deadline           last, when all waiting of ours is over
+    ------------------------     one of the healthy endpoints
     load balancer -> transport
 
-Four tables map the names of the configuration to factories: MIDDLEWARE and TRANSPORTS here, BALANCERS in
-`build_load_balancers.py`, LIMITERS in `rate_limiting/limiters.py`. Others add middleware by the argument
-`middleware`, or by an entry point (`config/plugins.py`).
+Tables map the names of the configuration to factories: MIDDLEWARE (`build_middleware.py`), BALANCERS and TRANSPORTS
+(`build_load_balancers.py`, `build_services.py`), LIMITERS (`rate_limiting/limiters.py`). Others add middleware by the
+argument `middleware`, or by an entry point (`config/plugins.py`).
 
 What it does not do: serve. Building opens no connection and starts no task.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from random import Random
-from typing import TypeAlias, cast
+from typing import cast
 
 from api_gateway.backend.backend_service import BackendService
-from api_gateway.backend.endpoint import Endpoint
-from api_gateway.build_load_balancers import BALANCERS
+from api_gateway.build_concurrency import bulkhead
+from api_gateway.build_metrics import show_in
+from api_gateway.build_middleware import MIDDLEWARE
 from api_gateway.build_rate_limits import RateLimits
-from api_gateway.build_services import in_process_service
-from api_gateway.config.middleware_schema import AccessLogOptions, MiddlewareEntry
+from api_gateway.build_resilience import (
+    circuit_breaker,
+    fallback,
+    hedge,
+    retry,
+    throttle,
+)
+from api_gateway.build_services import behind_sockets, build_service, in_process
+from api_gateway.build_tools import MiddlewareFactory, Tools
+from api_gateway.config.middleware_schema import MiddlewareEntry
 from api_gateway.config.plugins import installed_plugins
 from api_gateway.config.problems import Finding, Path, unplaced
-from api_gateway.config.rate_limit_schema import RateLimitOptions
 from api_gateway.config.route_schema import RouteConfig, make_route
 from api_gateway.config.schema import GatewayConfig
 from api_gateway.config.service_schema import ServiceConfig
@@ -46,67 +60,11 @@ from api_gateway.core.clock import Clock, SystemClock
 from api_gateway.core.errors import ConfigurationError
 from api_gateway.core.middleware import Handler, Middleware, Observer
 from api_gateway.middleware.body_limit import BodyLimitMiddleware
-from api_gateway.middleware.deadline import DeadlineMiddleware
 from api_gateway.middleware.forwarded import ForwardedMiddleware
-from api_gateway.middleware.logging_middleware import LoggingMiddleware
 from api_gateway.middleware.metrics import MetricsMiddleware
-from api_gateway.middleware.request_id import RequestIdMiddleware
+from api_gateway.middleware.remaining_deadline import RemainingDeadlineMiddleware
 from api_gateway.routing.route import Route
 from api_gateway.routing.router import Router
-from api_gateway.transport.http1 import Http1Transport
-from api_gateway.transport.httpx_transport import HttpxTransport
-from api_gateway.transport.transport import Timeouts, Transport
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What a factory may need beside its options."""
-
-    clock: Clock
-    random: Random
-    rate_limits: RateLimits
-
-
-MiddlewareFactory: TypeAlias = Callable[[object, Tools], Middleware]
-"""Makes a middleware of its options; raises ConfigurationError where they are wrong."""
-
-
-def _request_id(_: object, tools: Tools) -> Middleware:
-    return RequestIdMiddleware(tools.random)
-
-
-def _access_log(options: object, tools: Tools) -> Middleware:
-    assert isinstance(options, AccessLogOptions)
-    return LoggingMiddleware(options.format, tools.clock)
-
-
-def _body_limit(options: object, _: Tools) -> Middleware:
-    assert isinstance(options, int)
-    return BodyLimitMiddleware(options)
-
-
-def _deadline(options: object, tools: Tools) -> Middleware:
-    assert isinstance(options, float)
-    return DeadlineMiddleware(options, tools.clock)
-
-
-def _rate_limit(options: object, tools: Tools) -> Middleware:
-    assert isinstance(options, RateLimitOptions)
-    return tools.rate_limits.middleware(options)
-
-
-MIDDLEWARE: Mapping[str, MiddlewareFactory] = {
-    "request_id": _request_id,
-    "access_log": _access_log,
-    "body_limit": _body_limit,
-    "deadline": _deadline,
-    "rate_limit": _rate_limit,
-}
-
-TRANSPORTS: Mapping[str, Callable[[Timeouts], Transport]] = {
-    "http1": Http1Transport,
-    "httpx": HttpxTransport,
-}
 
 
 def build_gateway(
@@ -134,7 +92,8 @@ def build_gateway(
     checked = _checked(config, services, middleware)
     clock = clock or SystemClock()
     rate_limits = RateLimits(checked, lambda request: router.match(request).route.name, clock)
-    tools = Tools(clock, random or Random(), rate_limits)
+    backends: dict[str, Handler] = {}
+    tools = Tools(clock, random or Random(), rate_limits, backends)
 
     def layers(entries: Iterable[MiddlewareEntry], path: Path) -> list[Middleware]:
         return [_layer(entry, factories, tools, (*path, index)) for index, entry in enumerate(entries)]
@@ -152,11 +111,11 @@ def build_gateway(
         _route(route, layers(route.middleware, ("routes", index, "middleware")), index)
         for index, route in enumerate(checked.routes)
     ]
-    backends: dict[str, Handler] = {
-        **{name: _service(name, service, tools) for name, service in checked.services.items()},
-        **{name: in_process_service(name, value, tools.clock) for name, value in services.items()},
-    }
+    for name in dict.fromkeys([*checked.services, *services]):
+        backends[name] = _service(name, checked.services.get(name), services.get(name), tools)
     router = Router(routes)
+    lists = {"gateway": pipeline, **{f"route {route.name}": route.middleware for route in routes}}
+    show_in(metrics.registry, lists, backends.values(), clock)
     return ApiGateway(router, backends, pipeline, clock=tools.clock, resources=rate_limits.stores)
 
 
@@ -208,12 +167,28 @@ def _route(config: RouteConfig, middleware: list[Middleware], index: int) -> Rou
     return make_route(config, middleware)
 
 
-def _service(name: str, config: ServiceConfig, tools: Tools) -> BackendService:
-    timeout, balancer = config.timeout, config.load_balancer
-    return BackendService(
-        name,
-        [Endpoint(endpoint.url, endpoint.weight) for endpoint in config.endpoints],
-        TRANSPORTS[config.transport](Timeouts(timeout.connect, timeout.request, timeout.idle)),
-        BALANCERS[balancer.name](balancer, tools.clock, tools.random),
-        clock=tools.clock,
-    )
+def _service(name: str, config: ServiceConfig | None, given: object, tools: Tools) -> BackendService:
+    if isinstance(given, BackendService):
+        if config is not None:
+            raise ConfigurationError(f"services[{name!r}]: a BackendService is complete, and cannot be configured")
+        return given
+    reach = behind_sockets(config) if given is None and config is not None else in_process(name, given)
+    config = config or ServiceConfig()
+    return build_service(name, config, reach, [*_service_layers(name, config, tools)], tools)
+
+
+def _service_layers(name: str, config: ServiceConfig, tools: Tools) -> Iterator[Middleware]:
+    """What stands around every call of a service, outermost first."""
+    if config.fallback is not None:
+        yield fallback(config.fallback, tools)
+    if config.retry is not None:
+        yield retry(config.retry, tools)
+    if config.hedge is not None:
+        yield hedge(config.hedge, tools)
+    if config.throttle is not None:
+        yield throttle(config.throttle, name, tools)
+    if config.circuit_breaker is not None:
+        yield circuit_breaker(config.circuit_breaker, name, config.timeout, tools)
+    if config.concurrency is not None:
+        yield bulkhead(config.concurrency, name, tools.clock)
+    yield RemainingDeadlineMiddleware(tools.clock)

@@ -1,39 +1,84 @@
-"""Build services: what lives in this process, as a service like any other.
+"""Build services: who answers, in this process or behind a socket, with what stands around every call.
 
 Rule: a Handler takes (request, context), an ASGI 3 application takes (scope, receive, send): so the two are told
-apart. Each becomes an endpoint with an address, so that balancers and metrics see no difference.
+apart. Each becomes an endpoint with an address, so balancers, policies and metrics see no difference to a socket.
 
-What it does not do: services behind sockets; `build.py` makes those.
+What it does not do: say which layers a service has, and in which order; `build.py` does.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+from typing import NamedTuple, cast
 
 from api_gateway.backend.backend_service import BackendService
 from api_gateway.backend.endpoint import Endpoint
-from api_gateway.core.clock import Clock
+from api_gateway.build_load_balancers import BALANCERS
+from api_gateway.build_tools import Tools
+from api_gateway.config.service_schema import ServiceConfig
 from api_gateway.core.errors import ConfigurationError
-from api_gateway.core.middleware import Handler
+from api_gateway.core.middleware import Handler, Middleware
+from api_gateway.transport.http1 import Http1Transport
+from api_gateway.transport.httpx_transport import HttpxTransport
 from api_gateway.transport.in_process import AsgiApp, AsgiService, InProcessTransport
+from api_gateway.transport.transport import Timeouts, Transport
+
+TRANSPORTS: Mapping[str, Callable[[Timeouts], Transport]] = {
+    "http1": Http1Transport,
+    "httpx": HttpxTransport,
+}
 
 
-def in_process_service(name: str, value: object, clock: Clock) -> BackendService:
-    """A service of a Handler, an ASGI application, or a list of these; a `BackendService` is one already.
+class Reach(NamedTuple):
+    """Who answers, and how they are asked."""
+
+    endpoints: Sequence[Endpoint]
+    transport: Transport
+
+
+def build_service(
+    name: str, config: ServiceConfig, reach: Reach, middleware: Sequence[Middleware], tools: Tools
+) -> BackendService:
+    """The service that `config` describes."""
+    balancer = config.load_balancer
+    return BackendService(
+        name,
+        reach.endpoints,
+        reach.transport,
+        BALANCERS[balancer.name](balancer, tools.clock, tools.random),
+        middleware=middleware,
+        clock=tools.clock,
+        # Of its own: how often a service is checked must not change what others draw.
+        random=Random(tools.random.getrandbits(64)),
+        health_check=config.health_check.options() if config.health_check else None,
+        outlier_detection=config.outlier_detection.options() if config.outlier_detection else None,
+        slow_start=config.slow_start.options() if config.slow_start else None,
+        panic_threshold=config.panic_threshold,
+    )
+
+
+def behind_sockets(config: ServiceConfig) -> Reach:
+    """The endpoints of the configuration."""
+    timeout = config.timeout
+    return Reach(
+        [Endpoint(endpoint.url, endpoint.weight) for endpoint in config.endpoints],
+        TRANSPORTS[config.transport](Timeouts(timeout.connect, timeout.request, timeout.idle)),
+    )
+
+
+def in_process(name: str, value: object) -> Reach:
+    """A Handler, an ASGI application, or a list of these.
 
     Raises:
         ConfigurationError: `value` is none of them.
     """
-    if isinstance(value, BackendService):
-        return value
     values = list(value) if isinstance(value, list | tuple) else [value]
     if not values:
         raise ConfigurationError(f"services[{name!r}]: the list is empty; give at least one Handler")
     handlers = {f"in-process://{name}/{index}": _handler(name, item) for index, item in enumerate(values)}
-    endpoints = [Endpoint(url) for url in handlers]
-    return BackendService(name, endpoints, InProcessTransport(handlers), clock=clock)
+    return Reach([Endpoint(url) for url in handlers], InProcessTransport(handlers))
 
 
 def _handler(name: str, value: object) -> Handler:

@@ -296,24 +296,16 @@ def test_everything_the_language_will_have_is_refused_only_as_not_yet_supported(
     names = [re.fullmatch(r"\d+:\d+: not yet supported: (\w+) \(.+\); leave it out", problem) for problem in problems]
     assert None not in names, problems
     assert {match[1] for match in names if match} == {
-        *("retry", "circuit_breaker", "health_check", "outlier_detection", "hedge", "concurrency"),
-        *("ip_filter", "auth", "authorize", "cache", "cors", "load_shedding"),
+        *("ip_filter", "auth", "authorize", "cache", "cors"),
         *("aggregate", "response"),
     }
 
 
 def test_the_rest_of_that_file_is_good() -> None:
     document = yaml.safe_load(re.sub(r"\$\{\w+\}", "secret", CONTRACT_EXAMPLE))
-    for name in (
-        "retry",
-        "circuit_breaker",
-        "health_check",
-        "outlier_detection",
-        "hedge",
-        "concurrency",
-    ):
-        del document["services"]["user-service"][name]
-    supported = {"request_id", "access_log", "rate_limit"}
+    retry = document["services"]["user-service"]["retry"]
+    retry["on"] = retry.pop(True)  # what YAML 1.1 makes of the key; the loader under test does not
+    supported = {"request_id", "access_log", "rate_limit", "load_shedding", "deadline", "body_limit"}
     document["middleware"] = [
         item for item in document["middleware"] if supported.intersection([item] if isinstance(item, str) else item)
     ]

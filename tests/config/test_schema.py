@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from api_gateway.config.load_balancer_schema import LoadBalancerConfig
+from api_gateway.config.middleware_schema import MiddlewareEntry
 from api_gateway.config.not_yet import NOT_YET
 from api_gateway.config.schema import GatewayConfig
 from api_gateway.config.validate import validate
@@ -93,8 +94,8 @@ def test_the_json_schema_is_json_and_knows_every_key() -> None:
     assert {"path", "service", "strip_prefix", "rewrite", "methods", "hosts"} <= set(route["properties"])
     assert not route["additionalProperties"]
     entry = schema["$defs"]["MiddlewareEntry"]["anyOf"]
-    assert entry[0] == {"enum": ["request_id", "access_log"]}
-    assert set(entry[2]["properties"]) == {"request_id", "access_log", "body_limit", "deadline", "rate_limit"}
+    assert entry[0] == {"enum": ["request_id", "access_log", "load_shedding"]}
+    assert set(entry[2]["properties"]) == set(MiddlewareEntry.model_fields)
     assert schema["$defs"]["EndpointConfig"]["anyOf"][0]["type"] == "string"
     name, named = schema["$defs"]["LoadBalancerConfig"]["anyOf"]
     assert set(name["enum"]) == set(named["properties"]) == set(LoadBalancerConfig.model_fields)
@@ -103,7 +104,6 @@ def test_the_json_schema_is_json_and_knows_every_key() -> None:
 def test_no_name_is_both_supported_and_not_yet_supported() -> None:
     schema = GatewayConfig.model_json_schema()["$defs"]
     supported = {
-        "service": set(schema["ServiceConfig"]["properties"]),
         "route": set(schema["RouteConfig"]["properties"]),
         "middleware": set(schema["MiddlewareEntry"]["anyOf"][2]["properties"]),
     }

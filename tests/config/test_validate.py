@@ -98,7 +98,6 @@ def test_tuples_and_numbers_do_as_well_as_lists_and_texts() -> None:
          "choose another header"),
         (service(transport="grpc"), "services.users.transport: unknown transport 'grpc'; there are: http1, httpx"),
         (service(timeout={"conect": "1s"}), "services.users.timeout.conect: unknown key 'conect'; did you mean 'connect'?"),
-        (service(retry={}), "services.users.retry: not yet supported: retry (sending a failed request again); leave it out"),
         (route(path="a"), "routes[0].path: path 'a': The request target must be a path that begins with '/'; "
          "write a path such as /users, /users/{id} or /users/*"),
         (route(path="/a//b"), "routes[0].path: path '/a//b' is not in canonical form; write '/a/b'; "

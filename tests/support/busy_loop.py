@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-
-from api_gateway.simulation import VirtualTimeLoop
-
-
-def spend(seconds: float) -> None:
-    """Keep the running loop busy for so long."""
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, VirtualTimeLoop)
-    loop._now += seconds
+from api_gateway.simulation import spend as spend
 
 
 class Late:

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from api_gateway.config.fallback_schema import check_fallbacks
 from api_gateway.config.middleware_schema import OBSERVERS, REPEATABLE, MiddlewareEntry
 from api_gateway.config.problems import Finding, Path, did_you_mean
 from api_gateway.config.rate_limit_checks import check_names, check_rate_limit
-from api_gateway.config.rate_limit_schema import RateLimitOptions
 from api_gateway.config.route_schema import RouteConfig, make_route
 from api_gateway.config.service_schema import ServiceConfig
 from api_gateway.core.errors import ConfigurationError
@@ -43,30 +43,50 @@ def cross_check(parts: Parts) -> Iterator[Finding]:
     yield from _dangling(parts)
     yield from _given_twice(parts)
     for name, service in parts.services.items():
-        yield from _endpoints(("services", name, "endpoints"), service)
+        if name not in parts.provided:
+            yield from _endpoints(("services", name, "endpoints"), service)
+        if service.slow_start is not None and service.health_check is None and service.outlier_detection is None:
+            cause = "slow_start has nothing to do: without checks or ejections no endpoint is ever new or back"
+            remedy = "add health_check or outlier_detection, or remove it"
+            yield Finding(("services", name, "slow_start"), cause, remedy, at_key=True)
+    fallbacks = {name: service.fallback for name, service in parts.services.items() if service.fallback is not None}
+    yield from check_fallbacks(fallbacks, {*parts.service_names, *parts.provided})
     yield from _repeated_middleware(("middleware",), parts.middleware)
     for index, route in parts.routes.items():
         yield from _route(("routes", index), route)
-    rate_limits = [*_rate_limits(parts)]
+    entries = [*_entries(parts)]
+    rate_limits = [((*path, "rate_limit"), entry.rate_limit) for path, entry in entries if entry.rate_limit is not None]
     for path, options in rate_limits:
         yield from check_rate_limit(path, options)
     yield from check_names(rate_limits)
+    for path, entry in entries:
+        if entry.fallback is not None and entry.fallback.service is not None:
+            yield from _known_service((*path, "fallback", "service"), entry.fallback.service, parts)
     yield from _route_names(parts.routes)
     yield from _ties(parts.routes)
 
 
 def _dangling(parts: Parts) -> Iterator[Finding]:
-    known = {*parts.service_names, *parts.provided}
     for index, service in parts.service_of_route.items():
-        if service not in known:
-            remedy = f"define it under 'services'; {did_you_mean(service, known, 'defined are')}"
-            yield Finding(("routes", index, "service"), f"service {service!r} is not defined", remedy)
+        yield from _known_service(("routes", index, "service"), service, parts)
+
+
+def _known_service(path: Path, service: str, parts: Parts) -> Iterator[Finding]:
+    known = {*parts.service_names, *parts.provided}
+    if service not in known:
+        remedy = f"define it under 'services'; {did_you_mean(service, known, 'defined are')}"
+        yield Finding(path, f"service {service!r} is not defined", remedy)
 
 
 def _given_twice(parts: Parts) -> Iterator[Finding]:
-    for name in sorted({*parts.service_names} & {*parts.provided}):
-        cause = f"service {name!r} is given in the configuration and in-process"
-        yield Finding(("services", name), cause, "leave one of them out", at_key=True)
+    for name in sorted(parts.services.keys() & {*parts.provided}):
+        given = parts.services[name].model_fields_set
+        if "endpoints" in given:
+            cause = f"service {name!r} is given in the configuration and in-process"
+            yield Finding(("services", name), cause, "leave one of them out", at_key=True)
+        for key in sorted(given & {"transport", "timeout"}):
+            cause = f"service {name!r} is in-process, where there is no {key}"
+            yield Finding(("services", name, key), cause, "remove it", at_key=True)
 
 
 def _endpoints(path: Path, service: ServiceConfig) -> Iterator[Finding]:
@@ -89,15 +109,13 @@ def _repeated_middleware(path: Path, entries: Mapping[int, MiddlewareEntry]) -> 
             yield Finding((*path, index), f"{entry.name} is there twice", "remove one", other=(*path, first))
 
 
-def _rate_limits(parts: Parts) -> Iterator[tuple[Path, RateLimitOptions]]:
-    """Every rate limit, and where it stands."""
-    lists: dict[Path, Mapping[int, MiddlewareEntry]] = {("middleware",): parts.middleware}
-    for index, route in parts.routes.items():
-        lists["routes", index, "middleware"] = dict(enumerate(route.middleware))
-    for path, entries in lists.items():
-        for index, entry in entries.items():
-            if entry.rate_limit is not None:
-                yield (*path, index, "rate_limit"), entry.rate_limit
+def _entries(parts: Parts) -> Iterator[tuple[Path, MiddlewareEntry]]:
+    """Every entry of a middleware list, and where it stands."""
+    for index, entry in parts.middleware.items():
+        yield ("middleware", index), entry
+    for route, config in parts.routes.items():
+        for index, entry in enumerate(config.middleware):
+            yield ("routes", route, "middleware", index), entry
 
 
 def _route(path: Path, config: RouteConfig) -> Iterator[Finding]:

@@ -27,12 +27,17 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from api_gateway.config.concurrency_schema import ConcurrencyConfig
+from api_gateway.config.fallback_schema import FallbackConfig
 from api_gateway.config.fields import Duration, Size, choice
+from api_gateway.config.hedge_schema import HedgeConfig
+from api_gateway.config.load_shedding_schema import LoadSheddingOptions
 from api_gateway.config.model import Model
 from api_gateway.config.not_yet import NOT_YET, not_yet
 from api_gateway.config.plugins import installed_plugins
 from api_gateway.config.problems import Refusal, did_you_mean, shown
 from api_gateway.config.rate_limit_schema import RateLimitOptions
+from api_gateway.config.retry_schema import RetryConfig
 
 OBSERVERS = ("request_id", "access_log")
 """They stand outside the error boundary and watch every request, so a route cannot have them."""
@@ -40,8 +45,16 @@ OBSERVERS = ("request_id", "access_log")
 REPEATABLE = ("rate_limit",)
 """More than one in a list makes sense: a coarse limit before authentication, a finer one after it."""
 
-_STAND_ALONE = ("request_id", "access_log")
-_EXAMPLES = {"body_limit": "1MiB", "deadline": "3s", "rate_limit": "{rate: 100/s}"}
+_STAND_ALONE = ("request_id", "access_log", "load_shedding")
+_EXAMPLES = {
+    "body_limit": "1MiB",
+    "deadline": "3s",
+    "rate_limit": "{rate: 100/s}",
+    "concurrency": "{limit: 100}",
+    "fallback": "{body: Back soon.}",
+    "retry": "{attempts: 3}",
+    "hedge": "{after: 50ms}",
+}
 
 
 class RequestIdOptions(Model):
@@ -68,6 +81,16 @@ class MiddlewareEntry(Model):
     """No request body larger than this."""
     deadline: Duration | None = None
     """No request longer than this, all in all."""
+    concurrency: ConcurrencyConfig | None = None
+    """No more in flight behind this point than so many; per service it stands at the service."""
+    fallback: FallbackConfig | None = None
+    """An answer instead of a failure, for a route of its own kind."""
+    retry: RetryConfig | None = None
+    """Asking again what failed behind this point."""
+    hedge: HedgeConfig | None = None
+    """Asking twice what is late behind this point."""
+    load_shedding: LoadSheddingOptions | None = None
+    """Refuse early what would be late, before the gateway itself is overloaded."""
     rate_limit: RateLimitOptions | None = None
     """No caller more often than this."""
 

@@ -11,21 +11,12 @@ from collections.abc import Mapping
 from api_gateway.config.problems import Refusal
 
 NOT_YET: Mapping[str, Mapping[str, str]] = {
-    "service": {
-        "retry": "sending a failed request again",
-        "circuit_breaker": "leaving a failing service alone for a while",
-        "health_check": "asking endpoints how they are",
-        "outlier_detection": "passing over endpoints that keep failing",
-        "hedge": "a second request when the first is slow",
-        "concurrency": "a limit on requests in flight",
-    },
     "middleware": {
         "ip_filter": "who may connect",
         "auth": "who is calling",
         "authorize": "what a caller may do",
         "cache": "answers kept and used again",
         "cors": "which web pages may call",
-        "load_shedding": "refusing early under overload",
     },
     "route": {
         "aggregate": "one answer out of several services",

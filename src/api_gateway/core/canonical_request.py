@@ -6,7 +6,8 @@ is one valid `Host`; the headers that belong to the client's own connection are 
 `Connection: X-User-Id` would make the gateway strip its own statement of who is calling.
 
 Also dropped: names with an underscore, which many servers read as the same name with a hyphen
-(`X_User_Id` would pose as `X-User-Id`), and `Expect`, which the gateway answers itself.
+(`X_User_Id` would pose as `X-User-Id`); `Expect`, which the gateway answers itself; and what only the gateway may
+tell a service (`EXPECTED_TIMEOUT`).
 
 Refused: TRACE and CONNECT (405); two or invalid `Host`s, or none on HTTP/1.1; a transfer coding
 other than chunked, or any on HTTP/1.0 (400); an expectation other than 100-continue (417).
@@ -46,10 +47,13 @@ HOP_BY_HOP = frozenset(
 )
 """Fields that speak about one connection and are never passed on (RFC 9110 7.6.1)."""
 
+EXPECTED_TIMEOUT = b"x-envoy-expected-rq-timeout-ms"
+"""How long anybody will wait for the answer: the gateway's to say (`middleware/remaining_deadline.py`), no client's."""
+
 FORWARDABLE_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 _NEVER_FORWARDED = frozenset({"TRACE", "CONNECT"})
-_SPECIAL = HOP_BY_HOP | {b"expect"}
+_SPECIAL = HOP_BY_HOP | {b"expect", EXPECTED_TIMEOUT}
 # Naming one of these in Connection must not remove it: the message would change its meaning, or
 # lose what the gateway's own request id layer, which stands further out, has just written.
 _NEVER_NAMED = frozenset({b"host", b"content-length", b"x-request-id", b"traceparent"})

@@ -8,9 +8,9 @@ became of it all).
 from api_gateway.simulation.experiment import Experiment, Outcome
 from api_gateway.simulation.fake_service import FakeService
 from api_gateway.simulation.fault import Fault
-from api_gateway.simulation.service_time import Bimodal, Constant, Exponential, LogNormal, ServiceTime
+from api_gateway.simulation.service_time import Bimodal, Constant, Exponential, LogNormal, ServiceTime, Stalling
 from api_gateway.simulation.traffic import Ramp, Rate, Spike, Steady, Step, arrivals, closed_loop, open_loop
-from api_gateway.simulation.virtual_time import SimulationDeadlock, VirtualClock, VirtualTimeLoop, run
+from api_gateway.simulation.virtual_time import SimulationDeadlock, VirtualClock, VirtualTimeLoop, run, spend
 
 __all__ = [
     "Bimodal",
@@ -26,6 +26,7 @@ __all__ = [
     "ServiceTime",
     "SimulationDeadlock",
     "Spike",
+    "Stalling",
     "Steady",
     "Step",
     "VirtualClock",
@@ -34,4 +35,5 @@ __all__ = [
     "closed_loop",
     "open_loop",
     "run",
+    "spend",
 ]

@@ -4,6 +4,8 @@
     Exponential(0.05)         no memory; what queueing theory can solve (M/M/c)
     LogNormal(0.05, 1.0)      a long tail, as most measured services have
     Bimodal(0.005, 0.5, 0.01) a cache: mostly hits, and some misses that cost a hundred times as much
+    Stalling(Exponential(0.005), 1.0, 0.01)
+                              as usual, but one in a hundred takes anything up to a second
 
 Rule: an explicit object with an explicit `random.Random`, so the same seed draws the same times.
 All are seconds.
@@ -92,3 +94,21 @@ class Bimodal:
     def draw(self, random: Random) -> float:
         """See `ServiceTime`."""
         return self.slow if random.random() < self.share else self.fast
+
+
+@dataclass(frozen=True, slots=True)
+class Stalling:
+    """`usual`, but with probability `share` anything up to `longest`: garbage collection, a lock, a disk."""
+
+    usual: ServiceTime
+    longest: float
+    share: float
+
+    @property
+    def mean(self) -> float:
+        """See `ServiceTime`."""
+        return self.usual.mean * (1 - self.share) + self.longest / 2 * self.share
+
+    def draw(self, random: Random) -> float:
+        """See `ServiceTime`."""
+        return self.longest * random.random() if random.random() < self.share else self.usual.draw(random)

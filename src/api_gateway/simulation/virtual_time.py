@@ -151,6 +151,18 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
         raise _no_sockets()
 
 
+def spend(seconds: float) -> None:
+    """Keep the running loop busy for so long, as work on a processor does: meanwhile nothing else happens.
+
+    Raises:
+        RuntimeError: the loop that runs has real time, which is spent by working.
+    """
+    loop = asyncio.get_running_loop()
+    if not isinstance(loop, VirtualTimeLoop):
+        raise RuntimeError("only virtual time can be spent")
+    loop._now += seconds
+
+
 class VirtualClock:
     """A `Clock` that tells a loop's virtual time."""
 

@@ -41,6 +41,11 @@ def exponential(mean: float) -> Survival:
     return lambda time: math.exp(-max(0.0, time) / mean)
 
 
+def lognormal(median: float, sigma: float) -> Survival:
+    """The logarithm is normal, with standard deviation `sigma`."""
+    return lambda time: 0.5 * math.erfc(math.log(max(time, 1e-12) / median) / (sigma * math.sqrt(2)))
+
+
 def mixture(parts: Sequence[tuple[float, Survival]]) -> Survival:
     """Of several kinds of requests, with their shares."""
     return lambda time: math.fsum(share * survival(time) for share, survival in parts)

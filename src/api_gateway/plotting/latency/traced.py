@@ -7,8 +7,8 @@ without the visits to the layer behind it, so the own times add up to what the c
 hand. When a worker begins is noted by the service time itself, which is drawn at that moment; as the queue is first
 come, first served, the n-th arrival has the n-th draw.
 
-The gateway is built for this: two endpoints, of which one answers 500, and other clients who keep them busy. The request
-was chosen because everything happens to it.
+The gateway is built for this: two endpoints, of which one answers 500, and other clients who keep them busy. The
+request was chosen because everything happens to it.
 
 What it does not do: show the gateway's own work. That takes microseconds, and in virtual time nothing; `costs.py`.
 """
@@ -145,7 +145,7 @@ class _Distant:
         await self._transport.close()
 
 
-def traced_request(at: float = 2.0, *, others: float = 15, delay: float = 0.004, seed: int = 1) -> Trace:
+def traced_request(at: float = 2.5, *, others: float = 15, delay: float = 0.004, seed: int = 2) -> Trace:
     """Send one request at second `at`, while `others` come each second; `delay` is the network's, one way."""
 
     async def main() -> Trace:

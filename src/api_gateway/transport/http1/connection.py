@@ -62,7 +62,7 @@ class Http1Connection(asyncio.Protocol):
         answer: asyncio.Future[Response] = self._loop.create_future()
         if not self.usable:
             self.abort()
-            answer.set_exception(UpstreamReset("the connection was closed before it was used"))
+            answer.set_exception(UpstreamReset("the connection was closed before it was used", sent=False))
             return answer
         self._parser.expect(head_only)
         self._head = answer

@@ -1,0 +1,48 @@
+"""Build metrics: every part that counts, shown in one registry.
+
+What it does not do: count. Each part does for itself, and is read when somebody asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from prometheus_client import CollectorRegistry
+
+from api_gateway.backend.backend_service import BackendService
+from api_gateway.core.clock import Clock
+from api_gateway.core.middleware import Handler, Middleware
+from api_gateway.middleware.attempt_metrics import AttemptMetrics
+from api_gateway.middleware.bulkhead import BulkheadMiddleware
+from api_gateway.middleware.circuit_breaking import CircuitBreakingMiddleware
+from api_gateway.middleware.circuit_metrics import CircuitMetrics
+from api_gateway.middleware.concurrency_metrics import ConcurrencyMetrics
+from api_gateway.middleware.fallback import FallbackMiddleware
+from api_gateway.middleware.health_metrics import HealthMetrics
+from api_gateway.middleware.hedge import HedgeMiddleware
+from api_gateway.middleware.load_shedding import LoadSheddingMiddleware
+from api_gateway.middleware.retry import RetryMiddleware
+
+
+def show_in(
+    registry: CollectorRegistry, lists: Mapping[str, Sequence[Middleware]], services: Iterable[Handler], clock: Clock
+) -> None:
+    """Show the middleware of all lists, by the names of their owners, and the services, with what is around them."""
+    attempts, circuits = AttemptMetrics(), CircuitMetrics()
+    concurrency, health = ConcurrencyMetrics(), HealthMetrics(clock)
+    owners = dict(lists)
+    for service in services:
+        if isinstance(service, BackendService):
+            health.watch(service.health, service.checker)
+            owners[service.name] = service.middleware
+    for owner, layers in owners.items():
+        for layer in layers:
+            match layer:
+                case RetryMiddleware() | HedgeMiddleware() | FallbackMiddleware():
+                    attempts.watch(owner, layer)
+                case CircuitBreakingMiddleware():
+                    circuits.watch(layer)
+                case BulkheadMiddleware() | LoadSheddingMiddleware():
+                    concurrency.watch(layer)
+    for collector in (attempts, circuits, concurrency, health):
+        registry.register(collector)
