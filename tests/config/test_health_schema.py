@@ -11,8 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 from api_gateway.backend.health_check import HealthCheck
 from api_gateway.backend.outlier_detection import OutlierDetection
 from api_gateway.backend.slow_start import SlowStart
-from api_gateway.config.health_schema import HealthCheckConfig, OutlierDetectionConfig, ShareOrZero, SlowStartConfig
+from api_gateway.config.health_schema import HealthCheckConfig, OutlierDetectionConfig, SlowStartConfig
 from api_gateway.config.model import Model
+from api_gateway.config.share import ShareOrZero
 
 
 def check(**keys: object) -> HealthCheck:
@@ -72,17 +73,29 @@ def test_the_panic_threshold_is_a_share_and_may_be_zero(written: object, share: 
         (HealthCheckConfig, {"path": "/", "interval": "1s", "timeout": "2s"}, "may take 2 s does not fit into an inte"),
         (HealthCheckConfig, {"path": "/", "timeout": "0s"}, "the duration is zero"),
         (HealthCheckConfig, {"path": "/", "unhealthy_after": 0}, "count 0 is out of range"),
-        (HealthCheckConfig, {"path": "/", "expected_status": "300-200"}, "'300-200' is not a status; write a status"),
-        (HealthCheckConfig, {"path": "/", "expected_status": [200, 20]}, "the number 20 is not a status"),
-        (HealthCheckConfig, {"path": "/", "expected_status": []}, "no status is expected"),
+        (
+            HealthCheckConfig,
+            {"path": "/", "expected_status": "300-200"},
+            "'300-200' is neither a status nor a range of them",
+        ),
+        (HealthCheckConfig, {"path": "/", "expected_status": [200, 20]}, "the number 20 is neither a status nor"),
+        (HealthCheckConfig, {"path": "/", "expected_status": []}, "the list of statuses is empty"),
         (HealthCheckConfig, {"path": "/", "host": "preserve"}, "no client whose Host"),
         (HealthCheckConfig, {"path": "/", "intervall": "1s"}, "unknown key 'intervall'; did you mean 'interval'"),
-        (OutlierDetectionConfig, {"max_ejection": 0}, "the share is zero"),
-        (OutlierDetectionConfig, {"max_ejection": 10}, "the number 10 is not a share; write a number from 0 to 1"),
-        (OutlierDetectionConfig, {"max_ejection": True}, "expected a number, not true"),
+        (
+            OutlierDetectionConfig,
+            {"max_ejection": 0},
+            "expected a share, not the number 0; write",
+        ),
+        (
+            OutlierDetectionConfig,
+            {"max_ejection": 10},
+            "expected a share, not the number 10; write",
+        ),
+        (OutlierDetectionConfig, {"max_ejection": True}, "expected a share, not true"),
         (OutlierDetectionConfig, {"ejection_time": "1m", "max_ejection_time": "30s"}, "30 s, is shorter than the firs"),
         (SlowStartConfig, {"window": "30s", "aggression": 0}, "aggression 0 is out of range"),
-        (SlowStartConfig, {"window": "30s", "minimum": "none"}, "expected a number, not 'none'"),
+        (SlowStartConfig, {"window": "30s", "minimum": "none"}, "expected a share, not 'none'"),
         (SlowStartConfig, "soon", "write a duration"),
     ],
 )

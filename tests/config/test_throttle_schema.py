@@ -36,7 +36,7 @@ def test_it_survives_being_sent_to_another_process() -> None:
     [
         ({"k": 0.5}, f"k: a throttle with k 0.5 would refuse requests to a healthy service; {K_REMEDY}"),
         ({"k": 101}, f"k: k 101 is out of range; {K_REMEDY}"),
-        ({"k": "nan"}, f"k: k nan is out of range; {K_REMEDY}"),
+        ({"k": "nan"}, f"k: expected k, not the number nan; {K_REMEDY}"),
         ({"k": "two"}, f"k: expected k, not 'two'; {K_REMEDY}"),
         ({"k": True}, f"k: expected k, not true; {K_REMEDY}"),
         ({"window": "500ms"}, "window: '500ms' is out of range for the window of a throttle; write from 1s to 1h"),

@@ -17,9 +17,11 @@ from typing import Annotated, TypeAlias
 
 from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema, field_validator
 
-from api_gateway.config.fields import Count, Duration, text
+from api_gateway.config.fields import Count, Duration
 from api_gateway.config.model import Model
 from api_gateway.config.problems import Refusal, shown
+from api_gateway.config.share import Share
+from api_gateway.config.status_ranges import status_ranges, statuses
 from api_gateway.config.units import parse_duration
 
 MIN_CALLS = 10
@@ -27,10 +29,7 @@ MIN_CALLS = 10
 
 _LARGEST_WINDOW = 100_000
 _COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
-_STATUSES = re.compile(r"([2-5][0-9]{2})(?:-([2-5][0-9]{2}))?", re.ASCII)
 _WINDOW_REMEDY = "write a count of calls such as 20, or a time such as 10s"
-_SHARE_REMEDY = "write a number greater than 0 and at most 1, such as 0.5"
-_STATUSES_REMEDY = "write a list of statuses and ranges, such as [500, 502-504]"
 
 
 def _window(value: object) -> int | str:
@@ -51,44 +50,15 @@ def _window(value: object) -> int | str:
     return value
 
 
-def _share(value: object) -> float:
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            raise Refusal(f"expected a share, not {shown(value)}", _SHARE_REMEDY) from None
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= 1:
-        raise Refusal(f"expected a share, not {shown(value)}", _SHARE_REMEDY)
-    return float(value)
-
-
-def _statuses(value: object) -> str:
-    match = _STATUSES.fullmatch(str(value) if isinstance(value, int) else text(value))
-    if match is None or int(match[2] or match[1]) < int(match[1]):
-        raise Refusal(f"{shown(value)} is neither a status nor a range of them", _STATUSES_REMEDY)
-    return match[0]
-
-
-def _some(value: object) -> object:
-    if isinstance(value, int | str) and not isinstance(value, bool):
-        return (value,)
-    if not isinstance(value, list | tuple) or not value:
-        raise Refusal("expected the statuses that are failures", _STATUSES_REMEDY)
-    return value
-
-
 Window: TypeAlias = Annotated[
     int | str,
     BeforeValidator(_window),
     WithJsonSchema({"type": ["integer", "string"], "description": "Calls, or a time", "examples": [20, "10s"]}),
 ]
-Share: TypeAlias = Annotated[
-    float,
-    BeforeValidator(_share),
-    WithJsonSchema({"type": ["number", "string"], "description": "A share, more than 0 and at most 1"}),
-]
 Statuses: TypeAlias = Annotated[
-    str, BeforeValidator(_statuses), WithJsonSchema({"type": ["integer", "string"], "examples": [500, "502-504"]})
+    tuple[str, ...],
+    BeforeValidator(status_ranges(200)),
+    WithJsonSchema({"type": ["integer", "string", "array"], "examples": [500, "502-504"]}),
 ]
 
 
@@ -109,7 +79,7 @@ class CircuitBreakerConfig(Model):
     """Seconds in which the service is not asked."""
     half_open_calls: Count = 3
     """How many calls then find out whether it is back."""
-    failure_statuses: tuple[Statuses, ...] = ("500-599",)
+    failure_statuses: Statuses = ("500-599",)
     """Answers that are failures."""
 
     @field_validator("min_calls")
@@ -127,11 +97,6 @@ class CircuitBreakerConfig(Model):
         if value is not None and info.data.get("slow_call_after", value) is None:
             raise Refusal("no call is slow without slow_call_after", "add slow_call_after: 2s, or remove this")
         return value
-
-    @field_validator("failure_statuses", mode="before")
-    @classmethod
-    def _at_least_one(cls, value: object) -> object:
-        return _some(value)
 
     @property
     def window_calls(self) -> int | None:
@@ -153,5 +118,4 @@ class CircuitBreakerConfig(Model):
     @property
     def statuses(self) -> frozenset[int]:
         """`failure_statuses`, one by one."""
-        matches = [match for each in self.failure_statuses if (match := _STATUSES.fullmatch(each))]
-        return frozenset(status for m in matches for status in range(int(m[1]), int(m[2] or m[1]) + 1))
+        return statuses(self.failure_statuses)

@@ -12,7 +12,6 @@ What it does not do: check, eject or choose; `options` makes the value that `bac
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Self, TypeAlias
 
 from pydantic import BeforeValidator, GetJsonSchemaHandler, WithJsonSchema, model_validator
@@ -24,43 +23,19 @@ from api_gateway.backend.outlier_detection import OutlierDetection
 from api_gateway.backend.slow_start import SlowStart
 from api_gateway.config.fields import Count, Duration, Flag, HostHeader, text
 from api_gateway.config.model import Model
-from api_gateway.config.problems import Refusal, shown
+from api_gateway.config.problems import Refusal
+from api_gateway.config.share import Share, number
+from api_gateway.config.status_ranges import status_ranges, statuses
 from api_gateway.routing.route import PRESERVE
 
 _TIMEOUT = 1.0  # seconds
 _MAX_EJECTION_TIME = 300.0  # seconds
-_NUMBER = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,9})?", re.ASCII)
-_STATUSES = re.compile(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?", re.ASCII)
 _PATH_REMEDY = "write a path such as /health, without spaces; it may have a query"
-_STATUS_REMEDY = "write a status such as 200, a range such as 200-299, or a list of them"
-
-
-def _number(value: object, remedy: str) -> float:
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        return float(value)
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise Refusal(f"expected a number, not {shown(value)}", remedy)
-    return float(value)
-
-
-def _share_or_zero(value: object) -> float:
-    remedy = "write a number from 0 to 1, such as 0.5 for a half"
-    share = _number(value, remedy)
-    if not 0 <= share <= 1:
-        raise Refusal(f"{shown(value)} is not a share", remedy)
-    return share
-
-
-def _share(value: object) -> float:
-    share = _share_or_zero(value)
-    if share == 0:
-        raise Refusal("the share is zero", "write a number above 0, up to 1")
-    return share
 
 
 def _aggression(value: object) -> float:
     remedy = "write a number from 0.1 to 10; 1 is a straight line"
-    aggression = _number(value, remedy)
+    aggression = number(value, "a number", remedy)
     if not 0.1 <= aggression <= 10:
         raise Refusal(f"aggression {aggression:g} is out of range", remedy)
     return aggression
@@ -79,36 +54,13 @@ def _check_host(value: object) -> object:
     return value
 
 
-def _statuses(value: object) -> object:
-    items = value if isinstance(value, list | tuple) else [value]
-    if not items:
-        raise Refusal("no status is expected, so no check could pass", _STATUS_REMEDY)
-    return tuple(_range(item) for item in items)
-
-
-def _range(item: object) -> str:
-    matched = _STATUSES.fullmatch(str(item)) if isinstance(item, str | int) else None
-    if matched is None or (matched[2] is not None and matched[2] < matched[1]):
-        raise Refusal(f"{shown(item)} is not a status", _STATUS_REMEDY)
-    return matched[0]
-
-
-ShareOrZero: TypeAlias = Annotated[
-    float, BeforeValidator(_share_or_zero), WithJsonSchema({"type": ["number", "string"], "minimum": 0, "maximum": 1})
-]
-"""0 to 1; the type of `panic_threshold`."""
-PositiveShare: TypeAlias = Annotated[
-    float,
-    BeforeValidator(_share),
-    WithJsonSchema({"type": ["number", "string"], "exclusiveMinimum": 0, "maximum": 1}),
-]
 Aggression: TypeAlias = Annotated[
     float, BeforeValidator(_aggression), WithJsonSchema({"type": ["number", "string"], "minimum": 0.1, "maximum": 10})
 ]
 CheckPath: TypeAlias = Annotated[str, BeforeValidator(_check_path)]
 Statuses: TypeAlias = Annotated[
     tuple[str, ...],
-    BeforeValidator(_statuses),
+    BeforeValidator(status_ranges(100)),
     WithJsonSchema(
         {
             "anyOf": [
@@ -147,17 +99,13 @@ class HealthCheckConfig(Model):
 
     def options(self) -> HealthCheck:
         """For `BackendService`."""
-        expected: set[int] = set()
-        for item in self.expected_status:
-            first, _, last = item.partition("-")
-            expected.update(range(int(first), int(last or first) + 1))
         return HealthCheck(
             self.path,
             self.interval,
             self.timeout or min(_TIMEOUT, self.interval),
             self.unhealthy_after,
             self.healthy_after,
-            frozenset(expected),
+            statuses(self.expected_status),
             self.host or "",
         )
 
@@ -171,7 +119,7 @@ class OutlierDetectionConfig(Model):
     """Times the number of ejections."""
     max_ejection_time: Duration | None = None
     """No ejection lasts longer; 5m, or `ejection_time` if that is longer, unless given."""
-    max_ejection: PositiveShare = 0.1
+    max_ejection: Share = 0.1
     """Share of the endpoints that may be ejected at a time; one may always, the last one never."""
     interval: Duration = 10.0
     """Time in use that takes back one ejection; the time over which success rates are taken."""
@@ -204,7 +152,7 @@ class SlowStartConfig(Model):
     """From the first moment to the whole share."""
     aggression: Aggression = 1.0
     """1 is a straight line; above it the share grows faster at first."""
-    minimum: PositiveShare = 0.1
+    minimum: Share = 0.1
     """The share at the first moment."""
 
     @model_validator(mode="before")

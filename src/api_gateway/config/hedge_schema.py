@@ -10,9 +10,9 @@ What it does not do: choose which requests are hedged: see `middleware/hedge.py`
 
 from __future__ import annotations
 
-from api_gateway.config.circuit_breaker_schema import Share
 from api_gateway.config.fields import Duration
 from api_gateway.config.model import Model
+from api_gateway.config.share import Share
 
 
 class HedgeConfig(Model):

@@ -15,11 +15,11 @@ from typing import Annotated, TypeAlias
 
 from pydantic import BeforeValidator, WithJsonSchema, model_validator
 
-from api_gateway.config.circuit_breaker_schema import Share
 from api_gateway.config.failure_fields import failures, refuse_yaml_true
 from api_gateway.config.fields import Count, Duration
 from api_gateway.config.model import Model
 from api_gateway.config.problems import Refusal
+from api_gateway.config.share import Share
 from api_gateway.config.units import format_duration
 from api_gateway.middleware.failures import SERVICE_FAILURES
 from api_gateway.middleware.retry import DEFAULT_FAILURES

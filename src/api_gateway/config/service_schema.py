@@ -18,13 +18,13 @@ from api_gateway.config.fields import Duration, EndpointUrl, Weight, choice
 from api_gateway.config.health_schema import (
     HealthCheckConfig,
     OutlierDetectionConfig,
-    ShareOrZero,
     SlowStartConfig,
 )
 from api_gateway.config.hedge_schema import HedgeConfig
 from api_gateway.config.load_balancer_schema import LoadBalancerConfig, NoOptions
 from api_gateway.config.model import Model
 from api_gateway.config.retry_schema import RetryConfig
+from api_gateway.config.share import ShareOrZero
 from api_gateway.config.throttle_schema import ThrottleConfig
 
 

@@ -12,27 +12,21 @@ from typing import Annotated, TypeAlias
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from api_gateway.config.fields import text
 from api_gateway.config.model import Model
 from api_gateway.config.problems import Refusal, shown
+from api_gateway.config.share import number
 from api_gateway.config.units import parse_duration
 
 _K_REMEDY = "write a number from 1 to 100, such as 2"
 
 
 def _k(value: object) -> float:
-    if isinstance(value, str):
-        try:
-            value = float(text(value))
-        except ValueError:
-            raise Refusal(f"expected k, not {shown(value)}", _K_REMEDY) from None
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise Refusal(f"expected k, not {shown(value)}", _K_REMEDY)
-    if value < 1:
-        raise Refusal(f"a throttle with k {value:g} would refuse requests to a healthy service", _K_REMEDY)
-    if not value <= 100:
-        raise Refusal(f"k {value:g} is out of range", _K_REMEDY)
-    return float(value)
+    k = number(value, "k", _K_REMEDY)
+    if k < 1:
+        raise Refusal(f"a throttle with k {k:g} would refuse requests to a healthy service", _K_REMEDY)
+    if k > 100:
+        raise Refusal(f"k {k:g} is out of range", _K_REMEDY)
+    return k
 
 
 def _window(value: object) -> float:

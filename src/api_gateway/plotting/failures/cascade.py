@@ -84,9 +84,7 @@ def cascade(shop: Shop, protections: Collection[str] = (), seed: int = 1) -> Tri
 
 def _service(name: str, handler: FakeService, middleware: list[Middleware], clock: Clock) -> BackendService:
     url = f"in-process://{name}"
-    return BackendService(
-        name, [Endpoint(url)], InProcessTransport({url: handler}), middleware=middleware, clock=clock
-    )
+    return BackendService(name, [Endpoint(url)], InProcessTransport({url: handler}), middleware=middleware, clock=clock)
 
 
 def erlang_b(places: int, load: float) -> float:

@@ -167,6 +167,4 @@ def _knows_users(service: FakeService) -> Handler:
 
 def _service(name: str, handler: Handler, middleware: Sequence[Middleware], clock: Clock) -> BackendService:
     url = f"in-process://{name}"
-    return BackendService(
-        name, [Endpoint(url)], InProcessTransport({url: handler}), middleware=middleware, clock=clock
-    )
+    return BackendService(name, [Endpoint(url)], InProcessTransport({url: handler}), middleware=middleware, clock=clock)

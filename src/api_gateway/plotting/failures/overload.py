@@ -48,9 +48,7 @@ WAYS: Mapping[str, Way] = {
     "first in, first out": lambda clock: BulkheadMiddleware(WORKERS, _ANY_NUMBER, clock=clock),
     "drop the expired": lambda clock: BulkheadMiddleware(WORKERS, _ANY_NUMBER, clock=clock),
     "bounded queue": lambda clock: BulkheadMiddleware(WORKERS, 50, clock=clock),
-    "expected wait": lambda clock: BulkheadMiddleware(
-        WORKERS, _ANY_NUMBER, expected_wait=ExpectedWait(), clock=clock
-    ),
+    "expected wait": lambda clock: BulkheadMiddleware(WORKERS, _ANY_NUMBER, expected_wait=ExpectedWait(), clock=clock),
 }
 """They differ in what is passed here; and the first knows of no deadline."""
 

@@ -27,6 +27,8 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import NamedTuple
 
+from matplotlib.axes import Axes
+
 from api_gateway.core.api_gateway import ApiGateway
 from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
@@ -36,6 +38,8 @@ from api_gateway.plotting.style import ADMITTED, INK, Picture, new_figure
 from api_gateway.routing.route import Route
 from api_gateway.routing.router import Router
 from api_gateway.simulation import Experiment, FakeService, VirtualClock, run
+
+_CERTAIN = 14  # -ln(u) is greater in one draw of a million
 
 
 class Remembered:
@@ -103,7 +107,7 @@ async def _send(experiment: Experiment) -> None:
     await experiment.send()
 
 
-def recomputations(beta: float, *, rate: float = 1000.0, takes: float = 0.2, lasts: float = 5.0, rounds: int = 200,
+def recomputations(beta: float, *, rate: float = 1000.0, takes: float = 0.2, lasts: float = 5.0, rounds: int = 100,
                    seed: int = 1) -> float:  # fmt: skip
     """How often on average an answer is asked for again each time that it expires; `beta` 0 is without early expiry."""
     random = Random(seed)
@@ -115,7 +119,9 @@ def recomputations(beta: float, *, rate: float = 1000.0, takes: float = 0.2, las
         now += random.expovariate(rate)
         while under_way and under_way[0] <= now:
             fresh = under_way.popleft() + lasts
-            ended += fresh > expires + takes  # the first answer of a round: the others follow within `takes`
+            if fresh > expires + takes:  # the first answer of a round: the others follow within `takes`
+                ended += 1
+                now = max(now, fresh - takes * (1 + _CERTAIN * beta))  # nobody asks so early
             expires = max(expires, fresh)
         if now - takes * beta * math.log(1 - random.random()) >= expires:
             asked += 1
@@ -131,19 +137,26 @@ def two_stampedes(found: Mapping[str, Stampede], headline: str) -> tuple[Picture
         count = len(one.answered)
         times = [0.0, *one.answered, last * 1.1]
         axes.plot(times, [0, *range(1, count + 1), count], color=ADMITTED, drawstyle="steps-post")
-        samples = [*one.queue, (last * 1.1, 0.0)]
+        samples = [*one.queue, (one.answered[-1], 0.0), (last * 1.1, 0.0)]
         axes.plot(*zip(*samples, strict=True), color=INK, linestyle="--", drawstyle="steps-post", linewidth=1.4)
         axes.set_title(f"{name}: {one.calls:,} call{'s' if one.calls > 1 else ''}")
         axes.set_xlabel("time since the answer expired, seconds")
-        slow = one.answered[-1] > last / 2
-        place = (last * 0.72, count * 0.72) if slow else (last * 0.1, count)
-        shift = (-6, 6) if slow else (0, -6)
-        axes.annotate("answered", place, xytext=shift, textcoords="offset points", color=ADMITTED,
-                      ha="right" if slow else "left", va="bottom" if slow else "top")  # fmt: skip
-        where = (last * 0.72, count * 0.28) if slow else (last * 0.1, 1)
-        axes.annotate("at the database", where, xytext=(6 if slow else 0, 5), textcoords="offset points", color=INK,
-                      ha="left" if slow else "left", va="bottom")  # fmt: skip
+        _names(axes, one, last)
     panels[0].set_ylabel("requests")
     panels[0].set_xlim(-0.05, last * 1.1)
-    panels[0].set_ylim(0, 1060)
+    most = len(next(iter(found.values())).answered)
+    panels[0].set_ylim(0, most * 1.06)
+    ticks = range(0, most + 1, max(1, most // 5))
+    panels[0].set_yticks(ticks, [f"{tick:,}" for tick in ticks])
     return figure, {name: one.answered[-1] for name, one in found.items()}
+
+
+def _names(axes: Axes, one: Stampede, last: float) -> None:
+    """Beside the lines where they are far apart: late where they are sloped, soon where they are steep."""
+    count = len(one.answered)
+    if one.answered[-1] > last / 2:
+        axes.text(last * 0.70, count * 0.73, "answered", color=ADMITTED, ha="right", va="bottom")
+        axes.text(last * 0.74, count * 0.28, "at the database", color=INK, ha="left", va="bottom")
+    else:
+        axes.text(last * 0.1, count * 0.98, "answered", color=ADMITTED, ha="left", va="top")
+        axes.text(last * 0.1, count * 0.02, "at the database", color=INK, ha="left", va="bottom")
