@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from api_gateway.core.errors import DeadlineExceeded, Overloaded
-from api_gateway.core.request_context import RequestContext
-from api_gateway.middleware.timed_out import TICK, timed_out
+from api_gateway.core.request_context import TICK, RequestContext
+from api_gateway.middleware.timed_out import timed_out
 
 DEADLINE = 1_000_000_000
 

@@ -34,8 +34,6 @@ from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
 from api_gateway.transport.transport import Transport
 
-_TICK = 10_000_000  # nanoseconds: timers of an event loop may be early by a tick of it
-
 
 class BackendService:
     """A service as a Handler."""
@@ -184,7 +182,7 @@ class BackendService:
         now = started + duration
         if response is None:
             # Whoever let the deadline pass has failed; if nobody waits for another reason, nothing is known.
-            if failed or (context.deadline is not None and now >= context.deadline - _TICK):
+            if failed or context.deadline_has_passed(now):
                 self._outliers.observe(endpoint, failed=True, sent=started, now=now)
         elif response.status >= 500 or isinstance(response.body, bytes):
             self._outliers.observe(endpoint, failed=response.status >= 500, sent=started, now=now)

@@ -18,6 +18,10 @@ from collections.abc import Mapping
 _NO_PARAMETERS: Mapping[str, str] = {}
 
 
+TICK = 10_000_000
+"""Nanoseconds by which timers may be early."""
+
+
 class RequestContext:
     """Facts about one request, in the order in which they become known."""
 
@@ -117,6 +121,14 @@ class RequestContext:
         """Take over every fact of `other`, whose attempt gave the answer."""
         for name in RequestContext.__slots__:
             setattr(self, name, getattr(other, name))
+
+    def deadline_has_passed(self, now: int) -> bool:
+        """Whether at `now` nobody waits any more.
+
+        A timer of an event loop is at home in a tick of it, not in a nanosecond, so the deadline counts as
+        passed `TICK` before. Who leaves just then would not have had an answer either.
+        """
+        return self.deadline is not None and now >= self.deadline - TICK
 
     def __repr__(self) -> str:
         known = ((name, getattr(self, name)) for name in self.__slots__)

@@ -26,7 +26,6 @@ from enum import Enum
 from api_gateway.core.errors import DeadlineExceeded, Overloaded, UpstreamError, UpstreamProtocolError
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
-from api_gateway.middleware.timed_out import TICK
 
 
 class Sign(Enum):
@@ -51,8 +50,7 @@ def sign_of_answer(response: Response) -> Sign:
 def sign_of_error(error: BaseException, context: RequestContext, now: int) -> Sign:
     """What it says that there is no answer; `now` in monotonic nanoseconds."""
     if isinstance(error, asyncio.CancelledError):
-        late = context.deadline is not None and now >= context.deadline - TICK
-        return Sign.DROP if late else Sign.NOTHING
+        return Sign.DROP if context.deadline_has_passed(now) else Sign.NOTHING
     if isinstance(error, UpstreamError):
         return Sign.NOTHING if isinstance(error, UpstreamProtocolError) else Sign.DROP
     return Sign.DROP if isinstance(error, Overloaded | DeadlineExceeded) else Sign.NOTHING

@@ -4,9 +4,6 @@ Rule: a service that hangs until the deadline has failed, but what its caller se
 same as when the client leaves. It was the deadline if that has passed, and if the service had been asked
 at all: a request that spent its time in a queue of the gateway's own says nothing about the service.
 
-Bound: timers of an event loop are at home in a tick of it, not in a nanosecond, so a deadline counts as passed
-`TICK` before. A client that leaves just then would not have had its answer either.
-
 What it does not do: know of a timeout that somebody else keeps in secret. Whoever cancels a call for having
 waited too long says so by `context.deadline`, or raises `UpstreamTimeout` further in.
 """
@@ -18,15 +15,11 @@ import asyncio
 from api_gateway.core.errors import DeadlineExceeded
 from api_gateway.core.request_context import RequestContext
 
-TICK = 10_000_000
-"""Nanoseconds."""
-
 
 def timed_out(error: BaseException, context: RequestContext, attempts: int, now: int) -> bool:
     """Whether `error` means that the service, asked after `attempts` earlier ones, let the deadline pass."""
     return (
         isinstance(error, asyncio.CancelledError | DeadlineExceeded)
         and context.attempts > attempts
-        and context.deadline is not None
-        and now >= context.deadline - TICK
+        and context.deadline_has_passed(now)
     )

@@ -79,7 +79,9 @@ def _taken(gateway: ApiGateway, match: Match, request: Request) -> list[str]:
     path = route.forwarded_path(request.path)
     forwarded = f"{request.method} {path}?{request.query}" if request.query else f"{request.method} {path}"
     lines += _block("forwarded", [forwarded, _forwarded_host(route, request)])
-    return lines + _block("service", _service(gateway.services[route.service], route.service))
+    service = gateway.services[route.service]
+    lines += _block("service", _service(service, route.service))
+    return lines + _block("around", _numbered(service.middleware) if isinstance(service, BackendService) else [])
 
 
 def router_step() -> None:

@@ -21,6 +21,7 @@ from api_gateway.backend.backend_service import BackendService
 from api_gateway.backend.healthy_endpoints import State
 from api_gateway.core.api_gateway import ApiGateway
 from api_gateway.core.middleware import Handler, Middleware
+from api_gateway.middleware.circuit_breaking import CircuitBreakingMiddleware
 from api_gateway.middleware.metrics import MetricsMiddleware
 from api_gateway.routing.router import Router
 
@@ -160,7 +161,14 @@ def _status_of(name: str, service: Handler) -> ServiceStatus:
         EndpointStatus(each.url, each.weight, each.in_flight, each.requests, each.failures, *service.health_of(each))
         for each in service.endpoints
     ]
-    return ServiceStatus(name, endpoints, service.health.panicking)
+    return ServiceStatus(name, endpoints, service.health.panicking, _circuit(service))
+
+
+def _circuit(service: BackendService) -> Circuit:
+    for layer in service.middleware:
+        if isinstance(layer, CircuitBreakingMiddleware):
+            return layer.state.value
+    return ""
 
 
 def registry_of(gateway: ApiGateway) -> CollectorRegistry:

@@ -43,14 +43,14 @@ from api_gateway.transport.transport import Transport
 RATE = 50
 """Requests a second."""
 ENDPOINTS = 3
-SECONDS = 110
+SECONDS = 100
 """How long clients ask."""
 PATIENCE = 30.0
 """Seconds after which a client leaves."""
 GOOD = 1.0
 """Seconds; later answers are late."""
 
-_NOTICED = 0.2  # of the usual calls: who still sends more has not noticed
+_SPARED = 0.2  # of the usual calls: who sends more has not noticed
 _WELL = 0.9  # of the requests
 
 Verdict: TypeAlias = Literal["good", "late", "failed"]
@@ -91,13 +91,13 @@ class Visit(NamedTuple):
         start, end = round(fault.start), round(fault.end)
         during = [outcome.duration for outcome in self.outcomes if start <= outcome.sent < end]
         usual = RATE * self.outage.ill / ENDPOINTS
-        noticed = [second for second in range(start, end) if self.calls[second] < _NOTICED * usual]
+        spared = [second for second in range(start, end) if self.calls[second] <= _SPARED * usual]
         sent = Counter(int(outcome.sent) for outcome in self.outcomes)
         failed = self.verdicts("failed")
         unwell = [second for second in range(SECONDS) if failed[second] > (1 - _WELL) * sent[second]]
         last = max(unwell, default=0) + 1
         return Report(
-            float(noticed[0] - start) if noticed else None,
+            float(spared[0] - start) if spared else None,
             sum(failed),
             sum(self.verdicts("late")),
             sum(self.calls[start:end]),
@@ -109,8 +109,8 @@ class Visit(NamedTuple):
 class Report(NamedTuple):
     """One row of the table."""
 
-    noticed: float | None
-    """Seconds until the ill endpoints got less than a fifth of their usual calls; None for not during the outage."""
+    spared: float | None
+    """Seconds until the ill endpoints got at most a fifth of their usual calls; None for not during the outage."""
     failed: int
     """Requests."""
     late: int

@@ -59,7 +59,7 @@ def cascade(shop: Shop, protections: Collection[str] = (), seed: int = 1) -> Tri
         clock = VirtualClock()
         takes = Exponential(shop.takes)
         fault = Fault("slow", *shop.slow, factor=shop.factor)
-        layers = {
+        layers: dict[str, Middleware] = {
             "timeout": DeadlineMiddleware(shop.timeout, clock),
             "breaker": breaker_for("reviews", clock, shop.open_for),
             "bulkhead": BulkheadMiddleware(shop.bulkhead, name="reviews", clock=clock),

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import NamedTuple
 
@@ -104,7 +104,7 @@ def around_expiry(
 def date_and_errors(
     calendars: Mapping[str, Sequence[float]], minutes: Mapping[str, Minute], alarm_at: int, headline: str
 ) -> tuple[Picture, dict[str, float]]:
-    """Draw the days that were left, and what clients felt at the end of the first; give the fewest days left of each."""
+    """Draw the days that were left, and what clients felt at the end; give the fewest days left of each."""
     figure, (months, instant) = new_figure(headline, columns=2, width=10, height=4.0, shared=False)
     styles = list(zip(calendars, (REFUSED, ADMITTED), ("--", "-"), strict=True))
     for name, colour, style in styles:

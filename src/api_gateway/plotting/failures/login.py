@@ -100,16 +100,16 @@ class TokenCheck:
 class Outage(NamedTuple):
     """What happens."""
 
-    down: tuple[float, float] = (30.0, 60.0)
+    down: tuple[float, float] = (20.0, 45.0)
     users: int = 200
-    rate: float = 150.0
+    rate: float = 120.0
     writes: float = 0.1
     """The share of the requests that write."""
     strangers: float = 0.02
     """The share of the requests with a token that nobody has."""
     fresh: float = 10.0
     """Seconds."""
-    seconds: float = 80.0
+    seconds: float = 60.0
 
 
 class Seen(NamedTuple):

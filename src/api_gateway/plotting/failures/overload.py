@@ -63,7 +63,7 @@ class Goodput(NamedTuple):
     """Worked on to the end, in time or not."""
 
 
-def goodput(way: str, rate: float, seconds: float = 2.0, seed: int = 1) -> Goodput:
+def goodput(way: str, rate: float, seconds: float = 1.7, seed: int = 1) -> Goodput:
     """Offer `rate` requests a second for so many seconds."""
 
     async def main() -> Goodput:
@@ -123,7 +123,7 @@ READS, SERVES = 0.0001, 0.0009
 """Seconds of the processor: to read a request, and to do the rest for it. Together 1,000 requests a second."""
 
 
-def busy_gateway(rate: float, layers: Sequence[Middleware] = (), patience: float = 0.3, seconds: float = 4.0) -> float:
+def busy_gateway(rate: float, layers: Sequence[Middleware] = (), patience: float = 0.3, seconds: float = 3.0) -> float:
     """Requests a second that a gateway answers within `patience`, whose processor has `rate` of them to do.
 
     Its event loop is its only worker. When it is late, it finds all at once that has come meanwhile. The first second

@@ -16,6 +16,7 @@ What it does not do: kill in the middle of an answer. Real sockets do, in the te
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import pairwise
 from random import Random
 from typing import NamedTuple
 
@@ -45,7 +46,7 @@ class Death(NamedTuple):
 
     gone: tuple[float, float] = (10.0, 25.0)
     rate: float = 200.0
-    seconds: float = 50.0
+    seconds: float = 45.0
     method: str = "GET"
 
 
@@ -103,8 +104,7 @@ def returning(death: Death, mechanisms: Collection[str] = (), seed: int = 1) -> 
 
 def _rates(counts: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """From a count over time to what it grew by, a second."""
-    pairs = zip(counts, counts[1:], strict=False)
-    return [(time, (after - before) / (later - time)) for (time, before), (later, after) in pairs]
+    return [(time, (after - before) / (later - time)) for (time, before), (later, after) in pairwise(counts)]
 
 
 def noticed(trial: Trial, death: Death) -> Notice:

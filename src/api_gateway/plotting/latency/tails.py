@@ -66,7 +66,8 @@ def p99_over_time(
     """
     figure, (axes,) = new_figure(headline, height=3.9)
     axes.axvspan(*slow, color=TRIGGER, linewidth=0, zorder=0)
-    labels, worst = [], {}
+    labels: list[Label] = []
+    worst: dict[str, float] = {}
     for name, run in runs.items():
         pieces: dict[int, list[float]] = {}
         for one in run:
