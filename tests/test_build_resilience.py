@@ -59,7 +59,7 @@ def sample(gateway: ApiGateway, metric: str, /, **labels: str) -> float | None:
     return metrics.registry.get_sample_value(f"api_gateway_{metric}", labels)
 
 
-def in_virtual_time(main: Callable[[], Coroutine[None, None, None]]) -> Callable[[], None]:
+def in_virtual_time(main: Callable[[], Coroutine[object, object, None]]) -> Callable[[], None]:
     def test() -> None:
         run(main)
 
@@ -123,13 +123,13 @@ async def test_a_breaker_opens_and_is_shown_in_metrics_and_services_and_closes_a
     policies = {"circuit_breaker": {"window": 10, "min_calls": 5, "open_for": "5s", "half_open_calls": 2}}
     gateway = built(policies, [fake(0.01, Fault("refuse", 10, 30))])
     experiment = Experiment(gateway)
-    states: list[str] = []
-    experiment.watch("open", lambda: states.append(services_of(gateway)[0].circuit_breaker) or 0)
+    experiment.watch("open", lambda: float(services_of(gateway)[0].circuit_breaker == "open"))
+    experiment.watch("closed", lambda: float(services_of(gateway)[0].circuit_breaker == "closed"))
     async with experiment.sampling(every=1.0):
         await open_loop(Steady(50), 60, experiment.send, Random(2))
-    assert set(states) >= {"closed", "open"}
-    assert states[5] == states[-1] == "closed"
-    assert "open" in states[11:30]
+    opened, closed = (dict(experiment.series[state]) for state in ("open", "closed"))
+    assert closed[5] == closed[max(closed)] == 1
+    assert sum(value for time, value in opened.items() if 11 < time < 30) > 15
     flags = [outcome.flag for outcome in experiment.outcomes if outcome.status == 503]
     assert flags
     assert set(flags) == {"UO"}

@@ -63,7 +63,7 @@ class Goodput(NamedTuple):
     """Worked on to the end, in time or not."""
 
 
-def goodput(way: str, rate: float, seconds: float = 1.7, seed: int = 1) -> Goodput:
+def goodput(way: str, rate: float, seconds: float = 1.4, seed: int = 1) -> Goodput:
     """Offer `rate` requests a second for so many seconds."""
 
     async def main() -> Goodput:

@@ -46,7 +46,7 @@ class Death(NamedTuple):
 
     gone: tuple[float, float] = (10.0, 25.0)
     rate: float = 200.0
-    seconds: float = 45.0
+    seconds: float = 40.0
     method: str = "GET"
 
 

@@ -34,7 +34,7 @@ CAPACITY = 20
 """Requests a second: a fifth of the other acts, because there are many cells."""
 SLOW = 5.0
 """Seconds."""
-HORIZON = 30.0
+HORIZON = 20.0
 """Seconds after the trigger."""
 
 SEED = 4

@@ -60,6 +60,7 @@ SERVICE_TIME = 0.1
 """Seconds on average, in health."""
 
 _MILLISECOND = 1_000_000
+_ENDING = 10  # seconds, which all tries of a request fit into
 _URL = "in-process://s"
 
 Guard: TypeAlias = Callable[[Clock, Random], Middleware]
@@ -116,11 +117,14 @@ class Storm(NamedTuple):
         return sum(outcome.status != 200 for outcome in self.outcomes)
 
     def recovered(self) -> float | None:
-        """From which second on most requests get a good answer, for good; None for never."""
+        """From which second on most requests get a good answer, for good; None for never.
+
+        The last seconds do not count: when clients stop asking, any storm ends.
+        """
         good = Counter(int(outcome.sent) for outcome in self.outcomes if outcome.status == 200)
         bad = [second for second, number in enumerate(self.sent()) if 2 * good[second] < number]
         last = max(bad, default=-1) + 1
-        return None if last >= self.seconds else max(float(last), TRIGGER[1])
+        return None if last > self.seconds - _ENDING else max(float(last), TRIGGER[1])
 
     def _by_second(self, counts: Counter[int]) -> list[int]:
         return [counts[second] for second in range(round(self.seconds))]
