@@ -24,7 +24,6 @@ from benchmarks.machine import Machine
 from benchmarks.open_loop import OpenLoad
 from benchmarks.processes import Process, Processes, free_port
 from benchmarks.report import Bar, NotMeasuredError, Report, table
-from benchmarks.resilient_gateway import COUNTS
 from benchmarks.sustained import constant_rate
 
 RATE = 2_000
@@ -39,6 +38,25 @@ KEPT = 0.99
 
 _PATH = "/api/users/42"
 _POLL = 0.02
+
+_CONFIGURATION = """\
+listen: {{host: 127.0.0.1, port: {port}}}
+admin: {{host: 127.0.0.1, port: {admin_port}}}
+services:
+  service:
+    endpoints: [{urls}]
+    timeout: {{connect: 1s, request: 3s}}
+    retry: {{attempts: 3, on: [connect_error, 502, 503, 504], budget: 0.2, backoff: 25ms}}
+    outlier_detection: {{consecutive_errors: 5, ejection_time: 500ms}}
+middleware: []        # no access log: it would be measured too
+routes:
+  - {{path: /*, service: service}}
+"""
+
+
+def configuration(urls: Sequence[str], port: int = 8080, admin_port: int = 9901) -> str:
+    """A gateway before the instances that retries, and leaves out for half a second who fails five times in a row."""
+    return _CONFIGURATION.format(port=port, admin_port=admin_port, urls=", ".join(urls))
 
 
 class Instance:
@@ -109,23 +127,24 @@ def run(machine: Machine, *, seconds: int = 20, rate: int = RATE) -> Report:
         instances = [Instance(f"instance-{number}", processes, machine.load_core) for number in range(INSTANCES)]
         for instance in instances:
             instance.start()
-        port, gateway = _start_gateway(instances, processes, machine)
+        port, admin_port, gateway = _start_gateway(instances, processes, machine)
         url = f"http://127.0.0.1:{port}{_PATH}"
         load = loads.submit(constant_rate, url, rate, seconds, machine, gateway)
-        restarts = _restart_in_turn(instances, lambda url: _answered(port, url), load)
+        restarts = _restart_in_turn(instances, lambda url: _answered(admin_port, url), load)
         result, cpu = load.result()
-        counts = _counts(port)
+        counts = _counts(admin_port)
     _fill(report, result, cpu, restarts, counts, rate)
     return report
 
 
-def _start_gateway(instances: Sequence[Instance], processes: Processes, machine: Machine) -> tuple[int, Process]:
-    port = free_port()
-    urls = [instance.url for instance in instances]
-    command = [sys.executable, "-m", "benchmarks.resilient_gateway", str(port), *urls]
-    process = processes.start("gateway", command, machine.test_core)
+def _start_gateway(instances: Sequence[Instance], processes: Processes, machine: Machine) -> tuple[int, int, Process]:
+    port, admin_port = free_port(), free_port()
+    written = configuration([instance.url for instance in instances], port, admin_port)
+    file = processes.folder / "restarts.yaml"
+    file.write_text(written)
+    process = processes.start("gateway", [sys.executable, "-m", "api_gateway", "serve", str(file)], machine.test_core)
     process.wait_until_it_answers(port, _PATH)
-    return port, process
+    return port, admin_port, process
 
 
 def _restart_in_turn(
@@ -144,7 +163,7 @@ def _restart_in_turn(
 def _fill(
     report: Report, load: OpenLoad, cpu: float | None, restarts: Sequence[Restart], counts: Counts, rate: int
 ) -> None:
-    failures = sum(count["failures"] for count in counts.values() if isinstance(count["failures"], int))
+    failures = sum(count["failures"] for count in counts.values())
     back = max((each.back_after for each in restarts), default=float("inf"))
     once = {each.instance for each in restarts}
     report.table = table(
@@ -175,23 +194,22 @@ def _fill(
     )
 
 
-Counts = dict[str, dict[str, object]]
-"""By the URL of an instance, what `resilient_gateway.py` tells of it."""
+Counts = dict[str, dict[str, int]]
+"""By the URL of an instance, how often it was asked, and how often it failed."""
 
 
-def _counts(port: int) -> Counts:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5.0)
+def _counts(admin_port: int) -> Counts:
+    connection = http.client.HTTPConnection("127.0.0.1", admin_port, timeout=5.0)
     try:
-        connection.request("GET", COUNTS)
-        counts: Counts = json.loads(connection.getresponse().read())
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise NotMeasuredError(f"the gateway does not tell its counts: {error}") from None
+        connection.request("GET", "/services")
+        (service,) = json.loads(connection.getresponse().read())["services"]
+        return {each["url"]: {name: each[name] for name in ("requests", "failures")} for each in service["endpoints"]}
+    except (OSError, http.client.HTTPException, LookupError, ValueError) as error:
+        raise NotMeasuredError(f"the gateway does not tell its counts: {error!r}") from None
     finally:
         connection.close()
-    return counts
 
 
-def _answered(port: int, url: str) -> int:
-    answered = _counts(port)[url]["answered"]
-    assert isinstance(answered, int)
-    return answered
+def _answered(admin_port: int, url: str) -> int:
+    counts = _counts(admin_port)[url]
+    return counts["requests"] - counts["failures"]

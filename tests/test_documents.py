@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from api_gateway.config.load import load_text
 from api_gateway.resilience.circuit_states import circuit_diagram
+from tests.support.config_files import load_text
 
 ROOT = Path(__file__).resolve().parent.parent
 

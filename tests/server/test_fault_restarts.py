@@ -7,17 +7,20 @@ requests a second, with the gateway as a process of its own.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
 
-from api_gateway import BackendService, Middleware
-from benchmarks import resilient_gateway, restarts
+from api_gateway import BackendService, build_gateway
+from api_gateway.middleware.retry import RetryMiddleware
+from benchmarks import restarts
 from benchmarks.open_loop import Generator, OpenLoad
 from benchmarks.processes import Processes
 from benchmarks.restarts import Instance, Restart
+from tests.support.config_files import load_text
 from tests.support.gateway_server import serve
 from tests.support.leaks import settled
 
@@ -48,13 +51,15 @@ class Fleet:
 
 
 @asynccontextmanager
-async def fleet(*middleware: Middleware) -> AsyncIterator[Fleet]:
+async def fleet(*, retries: bool = True) -> AsyncIterator[Fleet]:
     """Three instances that run, and a gateway before them."""
     with Processes() as processes:
         instances = [Instance(f"instance-{number}", processes) for number in range(INSTANCES)]
         await asyncio.gather(*(asyncio.to_thread(instance.start) for instance in instances))
-        service = resilient_gateway.service([instance.url for instance in instances], *middleware)
-        gateway = resilient_gateway.gateway(service)
+        written = restarts.configuration([instance.url for instance in instances])
+        gateway = build_gateway(load_text(written if retries else re.sub(r"\n +retry:.*", "", written)))
+        service = gateway.services["service"]
+        assert isinstance(service, BackendService)
         async with serve(gateway) as server:
             yield Fleet(instances, service, f"{server.url}/any")
             await settled(gateway)
@@ -66,8 +71,8 @@ def _down_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_with_retries_no_request_fails_and_every_instance_is_used_again() -> None:
-    retry = resilient_gateway.retry()
-    async with fleet(retry) as running:
+    async with fleet() as running:
+        (retry,) = (layer for layer in running.service.middleware if isinstance(layer, RetryMiddleware))
 
         async def restart_each() -> list[Restart]:
             return [await running.restart(instance) for instance in running.instances]
@@ -87,7 +92,7 @@ async def test_with_retries_no_request_fails_and_every_instance_is_used_again() 
 
 
 async def test_without_retries_clients_notice_a_kill() -> None:
-    async with fleet() as running:
+    async with fleet(retries=False) as running:
         running.instances[0].kill()
         load = await running.load()
         assert 0 < load.errors < load.requests / 2, "those that it was asked for, until it was left out"

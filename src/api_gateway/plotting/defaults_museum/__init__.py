@@ -14,7 +14,7 @@ from api_gateway.plotting.defaults_museum.exhibition import (
     verdict_of,
     visit,
 )
-from api_gateway.plotting.defaults_museum.preset import Breaker, Preset, Retries, middleware_of
+from api_gateway.plotting.defaults_museum.preset import Breaker, Preset, Retries, middleware_of, settings
 from api_gateway.plotting.defaults_museum.presets import PRESETS
 from api_gateway.plotting.defaults_museum.wall import museum_wall, report_table
 
@@ -33,6 +33,7 @@ __all__ = [
     "middleware_of",
     "museum_wall",
     "report_table",
+    "settings",
     "verdict_of",
     "visit",
 ]

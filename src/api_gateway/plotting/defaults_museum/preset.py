@@ -88,6 +88,23 @@ def middleware_of(preset: Preset, clock: Clock, random: Random) -> list[Middlewa
     return made
 
 
+def settings(preset: Preset) -> tuple[str, ...]:
+    """Its numbers in words: name, timeout, tries, budget; the breaker's window, minimum, rate and time; ejection."""
+    retries, breaker, outliers = preset.retries, preset.breaker, preset.outliers
+    circuit = ["-"] * 4
+    if breaker is not None:
+        window = f"{breaker.window} calls" if isinstance(breaker.window, int) else f"{breaker.window:g} s"
+        circuit = [window, f"{breaker.min_calls}", f"{breaker.failure_rate:.0%}", f"{breaker.open_for:g} s"]
+    return (
+        preset.name,
+        "none" if preset.timeout is None else f"{preset.timeout:g} s",
+        "1" if retries is None else f"{retries.attempts}",
+        "-" if retries is None or retries.budget is None else f"{retries.budget:.0%}",
+        *circuit,
+        "-" if outliers is None else f"{outliers.consecutive_errors} errors, {outliers.ejection_time:g} s",
+    )
+
+
 def _retry(retries: Retries, clock: Clock, random: Random) -> RetryMiddleware:
     budget = None if retries.budget is None else RetryBudget(retries.budget, minimum=retries.minimum)
     backoff = Backoff(_nanoseconds(retries.wait), _nanoseconds(retries.longest), random, retries.jitter)

@@ -41,6 +41,7 @@ def layers_and_transports(
     left.set_yticks(range(len(adds)), [name.removeprefix("+ ").replace(" (", "\n(") for name in adds])
     left.set_ylim(len(adds) - 0.5, -0.5)
     left.set_xlim(0, 1.12 * begin)
+    left.locator_params(axis="x", integer=True, nbins=6)
     left.set_title("through the gateway's layers")
     whole = {"all layers": begin, **{f"a call by {name}": cost for name, cost in transports.items()}}
     for row, (name, cost) in enumerate(whole.items()):
