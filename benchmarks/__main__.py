@@ -1,8 +1,8 @@
 """Run the benchmarks, print what they found, write it as JSON.
 
-    python -m benchmarks [all|router|pipeline|limiters|redis-limiters|transport|proxy|sustained|restarts] [--quick]
+    python -m benchmarks [all|NAME] [--quick]          NAME: router, pipeline, simulation, ...; see --help
 
-All of them take about eight minutes, `--quick` about two. Only loopback is used, and every process
+All of them take about nine minutes, `--quick` about two. Only loopback is used, and every process
 that is started is stopped, also on Ctrl-C.
 """
 
@@ -14,7 +14,17 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import pipeline, proxy, rate_limiters, redis_limiters, restarts, router, sustained, transport
+from benchmarks import (
+    pipeline,
+    proxy,
+    rate_limiters,
+    redis_limiters,
+    restarts,
+    router,
+    simulation,
+    sustained,
+    transport,
+)
 from benchmarks.contenders import NAMES
 from benchmarks.machine import Machine
 from benchmarks.processes import end_on_signals
@@ -29,6 +39,10 @@ def _router(machine: Machine, options: argparse.Namespace) -> Report:
 
 def _pipeline(machine: Machine, options: argparse.Namespace) -> Report:
     return pipeline.run(machine, requests=5_000, rounds=3) if options.quick else pipeline.run(machine)
+
+
+def _simulation(machine: Machine, options: argparse.Namespace) -> Report:
+    return simulation.run(machine, requests=5_000, rounds=3) if options.quick else simulation.run(machine)
 
 
 def _limiters(machine: Machine, options: argparse.Namespace) -> Report:
@@ -60,6 +74,7 @@ def _restarts(machine: Machine, options: argparse.Namespace) -> Report:
 BENCHMARKS: Mapping[str, Benchmark] = {
     "router": _router,
     "pipeline": _pipeline,
+    "simulation": _simulation,
     "limiters": _limiters,
     "redis-limiters": _redis_limiters,
     "transport": _transport,

@@ -166,16 +166,20 @@ def spend(seconds: float) -> None:
 class VirtualClock:
     """A `Clock` that tells a loop's virtual time."""
 
-    __slots__ = ("_loop", "_start")
+    __slots__ = ("_loop", "_seconds", "_start", "_whole")
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None, start: float = 0.0) -> None:
         """`loop` is the running one unless given; `start` is the wall's time when the loop's is 0."""
         self._loop = loop or asyncio.get_running_loop()
         self._start = start
+        self._seconds, self._whole = 0.0, 0
 
     def monotonic(self) -> int:
         """Nanoseconds since the loop's start."""
-        return round(self._loop.time() * NANOSECONDS)
+        seconds = self._loop.time()
+        if seconds != self._seconds:  # a request asks ten times, and time stands still while it does
+            self._seconds, self._whole = seconds, round(seconds * NANOSECONDS)
+        return self._whole
 
     def wall(self) -> float:
         """Seconds since 1970."""
