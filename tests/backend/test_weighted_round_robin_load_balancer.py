@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from api_gateway.backend.endpoint import Endpoint
 from api_gateway.backend.weighted_round_robin_load_balancer import WeightedRoundRobinLoadBalancer
 from tests.support.load_balancers import chosen, endpoints
 
@@ -36,6 +38,35 @@ def test_any_round_in_a_row_gives_each_exactly_its_weight(weights: list[int], be
     assert [taken[member] for member in members] == weights
 
 
+class AsTheRuleReads:
+    """Every credit grows in every turn, and the first of the highest wins."""
+
+    def __init__(self) -> None:
+        self.credits: dict[Endpoint, int] = {}
+
+    def select(self, members: Sequence[Endpoint]) -> Endpoint:
+        total = sum(member.weight for member in members)
+        if self.credits.keys() != set(members):
+            kept = {member: self.credits.get(member, 0) for member in members}
+            self.credits = {member: min(total, max(-total, credit)) for member, credit in kept.items()}
+        for member in members:
+            self.credits[member] += member.weight
+        best = max(members, key=lambda member: self.credits[member])
+        self.credits[best] -= total
+        return best
+
+
+@settings(max_examples=200, deadline=None)
+@given(WEIGHTS, st.lists(st.tuples(st.integers(1, 8), st.integers(1, 30)), min_size=1, max_size=6))
+def test_it_is_the_rule_as_it_reads_whoever_comes_and_goes(weights: list[int], phases: list[tuple[int, int]]) -> None:
+    balancer, oracle, all_members = WeightedRoundRobinLoadBalancer(), AsTheRuleReads(), endpoints(*weights)
+    for size, turns in phases:
+        members = tuple(all_members[:size])
+        for _ in range(turns):
+            assert chosen(balancer, members) is oracle.select(members)
+        assert balancer.credits == oracle.credits
+
+
 @settings(max_examples=100, deadline=None)
 @given(WEIGHTS)
 def test_nobody_is_ever_a_whole_turn_ahead_of_its_share(weights: list[int]) -> None:
@@ -61,16 +92,17 @@ def test_of_who_vanishes_nothing_is_kept() -> None:
     chosen(balancer, members)
     for _ in range(4):
         chosen(balancer, rest)
-    assert set(balancer._credits) == set(rest)
+    assert set(balancer.credits) == set(rest)
 
 
 def test_a_debt_of_old_weights_shuts_nobody_out_under_new_ones() -> None:
     balancer, members = WeightedRoundRobinLoadBalancer(), endpoints(1000, 1000)
     assert chosen(balancer, members) is members[0]
-    assert balancer._credits[members[0]] == -1000
+    assert balancer.credits[members[0]] == -1000
     for member in members:
         member.weight = 1
-    taken = Counter(chosen(balancer, members) for _ in range(20))
+    anew = list(members)
+    taken = Counter(chosen(balancer, anew) for _ in range(20))
     assert abs(taken[members[0]] - taken[members[1]]) <= 4
 
 

@@ -11,7 +11,7 @@ holds, and keeps state only for those that are there.
 | policy                | knows           | a choice costs    | takes weights | right where                      |
 |-----------------------|-----------------|-------------------|---------------|----------------------------------|
 | round_robin           | whose turn it is| O(1)              | no            | all are alike, so are requests   |
-| weighted_round_robin  | whose turn it is| O(n)              | yes           | some are bigger, and it is known |
+| weighted_round_robin  | whose turn it is| O(k + log n)      | yes           | some are bigger, and it is known |
 | random                | nothing         | O(1)              | no            | nothing is known; many gateways  |
 | least_connections     | all in flight   | O(log n)          | yes           | one gateway; requests that differ|
 | power_of_two_choices  | two in flight   | O(1)              | yes           | the default for many gateways    |

@@ -7,11 +7,15 @@ if equal) and pays the sum of the weights.
 Bound: with fixed weights the sequence repeats after as many turns as the sum W of the weights, and any W
 turns in a row give each endpoint exactly its weight. At no time has one had a whole turn more than its
 share: after n turns, fewer than n * weight / W + 1.
-Cost: O(n) a choice, because every credit grows; one integer for each endpoint. About 0.1 us each.
+Cost: O(k + log n) a choice for n endpoints of k different weights; O(n) when they change. Nobody's credit is
+written down in each turn: it is the turn's number times the weight, less what was paid. So among endpoints of one
+weight the one that has paid least is always next, and only those k have to be compared. Asking all of a
+thousand for their credit, as the rule reads, takes 90 us.
 
-Change: an endpoint that appears starts without credit, so it gets no burst; of one that vanishes
-nothing is kept. When the weights change, no credit or debt remains that is worth more than one round
-of the new ones: a debt of thousands would shut an endpoint out for thousands of turns.
+Change: weights are read when the endpoints change, so whoever changes one assigns them anew. An endpoint that
+appears starts without credit, so it gets no burst; of one that vanishes nothing is kept. When the weights change,
+no credit or debt remains that is worth more than one round of the new ones: a debt of thousands would shut an
+endpoint out for thousands of turns.
 
 Wrong choice: where the weights are guesses, or speeds change. It does not notice that an endpoint is slow.
 
@@ -20,7 +24,9 @@ Source: I. Sysoev, "Upstream: smooth weighted round-robin balancing", nginx 1.3.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from heapq import heapify, heapreplace
 
 from api_gateway.backend.endpoint import Endpoint
 from api_gateway.core.request import Request
@@ -30,32 +36,45 @@ from api_gateway.core.request_context import RequestContext
 class WeightedRoundRobinLoadBalancer:
     """Takes endpoints in turn, by weight."""
 
-    __slots__ = ("_credits", "_members", "_total")
+    __slots__ = ("_lines", "_members", "_total", "_turn")
 
     def __init__(self) -> None:
-        self._credits: dict[Endpoint, int] = {}
         self._members: Sequence[Endpoint] = ()
         self._total = 0
+        self._turn = 0
+        # For each weight a heap of what its endpoints have paid, and their places in `_members`.
+        self._lines: list[tuple[int, list[tuple[int, int]]]] = []
+
+    @property
+    def credits(self) -> Mapping[Endpoint, int]:
+        """What each endpoint has, to look at."""
+        return {
+            self._members[place]: self._turn * weight - paid for weight, line in self._lines for paid, place in line
+        }
 
     def select(self, endpoints: Sequence[Endpoint], request: Request, context: RequestContext) -> Endpoint:
         """The endpoint with the highest credit."""
         if endpoints is not self._members:
-            self._members = endpoints
-            self._credits = {endpoint: self._credits.get(endpoint, 0) for endpoint in endpoints}
-        total = sum([endpoint.weight for endpoint in endpoints])
-        if total != self._total:
-            self._total = total
-            self._forget_more_than(total)
-        credit_of = self._credits
-        chosen = endpoints[0]
-        highest = -2 * total
-        for endpoint in endpoints:
-            credit = credit_of[endpoint] = credit_of[endpoint] + endpoint.weight
-            if credit > highest:
-                chosen, highest = endpoint, credit
-        credit_of[chosen] = highest - total
-        return chosen
+            self._change_to(endpoints)
+        turn = self._turn = self._turn + 1
+        highest, first, winners = -3 * self._total, 0, self._lines[0][1]
+        for weight, line in self._lines:
+            paid, place = line[0]
+            credit = turn * weight - paid
+            if credit > highest or (credit == highest and place < first):
+                highest, first, winners = credit, place, line
+        paid, place = winners[0]
+        heapreplace(winners, (paid + self._total, place))
+        return endpoints[place]
 
-    def _forget_more_than(self, total: int) -> None:
-        for endpoint, credit in self._credits.items():
-            self._credits[endpoint] = min(total, max(-total, credit))
+    def _change_to(self, endpoints: Sequence[Endpoint]) -> None:
+        before = self.credits
+        self._members, self._turn = endpoints, 0
+        self._total = total = sum(endpoint.weight for endpoint in endpoints)
+        lines: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+        for place, endpoint in enumerate(endpoints):
+            credit = min(total, max(-total, before.get(endpoint, 0)))
+            lines[endpoint.weight].append((-credit, place))
+        for line in lines.values():
+            heapify(line)
+        self._lines = list(lines.items())
