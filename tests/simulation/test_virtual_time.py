@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from api_gateway import ApiGateway, Request, RequestContext, Response, Route, Router
 from api_gateway.middleware.deadline import DeadlineMiddleware
-from api_gateway.simulation import SimulationDeadlock, VirtualClock, VirtualTimeLoop, run
+from api_gateway.simulation import SimulationDeadlock, VirtualClock, VirtualTimeLoop, run, spend
 
 
 def now() -> float:
@@ -47,6 +47,23 @@ def test_a_timeout_passes_at_its_very_time() -> None:
         return now()
 
     assert run(main) == 2.5
+
+
+def test_time_that_is_spent_makes_everything_else_late() -> None:
+    async def main() -> list[float]:
+        loop, ran = asyncio.get_running_loop(), []
+        loop.call_later(1, lambda: ran.append(loop.time()))
+        await asyncio.sleep(0.5)
+        spend(2)
+        await asyncio.sleep(0.1)
+        return [*ran, loop.time()]
+
+    assert run(main) == [2.5, 2.6]
+
+
+async def test_real_time_cannot_be_spent() -> None:
+    with pytest.raises(RuntimeError, match="only virtual time can be spent"):
+        spend(1)
 
 
 def test_the_clock_tells_the_loops_time_in_nanoseconds() -> None:

@@ -172,8 +172,10 @@ def _gateway(number: int, dead: tuple[float, float], clock: VirtualClock) -> Han
 
 
 def nines(lost: float) -> str:
-    """The share that is not lost, in percent, with as many digits as say something."""
-    return f"{100 * (1 - lost):.{max(0, math.ceil(-math.log10(lost)) - 2)}f} %"
+    """The share that is not lost, in percent, with as many digits as say something; never rounded up."""
+    digits = max(0, math.ceil(-math.log10(lost) - 1e-9) - 2)
+    whole = math.floor(100 * (1 - lost) * 10**digits + 1e-6)
+    return f"{whole / 10**digits:.{digits}f} %"
 
 
 def minutes_a_year(lost: float) -> float:

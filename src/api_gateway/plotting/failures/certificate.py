@@ -68,7 +68,7 @@ class Minute(NamedTuple):
 def around_expiry(
     not_after: datetime,
     *,
-    clients: int = 400,
+    clients: int = 300,
     lifetime: float = 60.0,
     before: int = 30,
     seconds: int = 210,
@@ -112,9 +112,9 @@ def date_and_errors(
         left = calendars[name]
         low = next((day for day, days in enumerate(left) if days <= 0), left.index(min(left)))
         months.annotate(
-            f"{name}:\n{left[low]:.0f} days left" if left[low] > 0 else f"{name}:\nexpired",
+            f"{name}: {left[low]:.0f} days left" if left[low] > 0 else f"{name}: expired",
             (low, left[low]),
-            xytext=(7, -10 if left[low] > 0 else 3),
+            xytext=(9, -6 if left[low] > 0 else 5),
             textcoords="offset points",
             va="center" if left[low] > 0 else "bottom",
             color=colour,
@@ -122,7 +122,7 @@ def date_and_errors(
     months.axhline(alarm_at, color=CONTEXT, linestyle=":", linewidth=1.4)
     months.annotate(f"alarm below {alarm_at}", (1, alarm_at), xytext=(0, -4), textcoords="offset points", va="top")
     months.set_ylim(0, 95)
-    months.set_xlim(0)
+    months.set_xlim(0, 1.06 * max(map(len, calendars.values())))
     months.set_title("what the date says")
     months.set_xlabel("time, days")
     months.set_ylabel("days that the certificate is valid")

@@ -102,7 +102,7 @@ class Outage(NamedTuple):
 
     down: tuple[float, float] = (20.0, 45.0)
     users: int = 200
-    rate: float = 120.0
+    rate: float = 100.0
     writes: float = 0.1
     """The share of the requests that write."""
     strangers: float = 0.02

@@ -54,7 +54,7 @@ WAYS: Mapping[str, Way] = {
 
 
 class Goodput(NamedTuple):
-    """What became of the requests after the first half second."""
+    """What became of the requests after the first 0.4 s."""
 
     offered: float
     """Requests a second; likewise the next two."""
@@ -63,14 +63,14 @@ class Goodput(NamedTuple):
     """Worked on to the end, in time or not."""
 
 
-def goodput(way: str, rate: float, seconds: float = 1.4, seed: int = 1) -> Goodput:
+def goodput(way: str, rate: float, seconds: float = 1.2, seed: int = 1) -> Goodput:
     """Offer `rate` requests a second for so many seconds."""
 
     async def main() -> Goodput:
         clock, loop = VirtualClock(), asyncio.get_running_loop()
         service = FakeService(Exponential(WORKERS / CAPACITY), workers=WORKERS, random=Random(f"service {seed}"))
         handler = chain([WAYS[way](clock)], service)
-        request, warm, counted, in_time = Request("GET", "/"), 0.5, 0, 0
+        request, warm, counted, in_time = Request("GET", "/"), 0.4, 0, 0
 
         async def send() -> None:
             nonlocal counted, in_time
@@ -123,7 +123,7 @@ READS, SERVES = 0.0001, 0.0009
 """Seconds of the processor: to read a request, and to do the rest for it. Together 1,000 requests a second."""
 
 
-def busy_gateway(rate: float, layers: Sequence[Middleware] = (), patience: float = 0.3, seconds: float = 3.0) -> float:
+def busy_gateway(rate: float, layers: Sequence[Middleware] = (), patience: float = 0.3, seconds: float = 2.5) -> float:
     """Requests a second that a gateway answers within `patience`, whose processor has `rate` of them to do.
 
     Its event loop is its only worker. When it is late, it finds all at once that has come meanwhile. The first second
