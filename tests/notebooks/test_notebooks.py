@@ -1,8 +1,8 @@
-"""The notebooks themselves: each is run again, and must say what is stored."""
+"""The notebooks themselves: their rules. `make notebooks` runs each again and compares it with what is stored."""
 
 import pytest
 
-from notebooks.runner.__main__ import FOLDER, check, verify
+from notebooks.runner.__main__ import FOLDER, check
 from notebooks.runner.pair import Pair, pairs_in
 
 PAIRS = pairs_in(FOLDER)
@@ -15,9 +15,3 @@ def test_there_are_notebooks() -> None:
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
 def test_a_notebook_keeps_the_rules(pair: Pair) -> None:
     assert [str(problem) for problem in check(pair)] == []
-
-
-@pytest.mark.timeout(180)
-@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
-def test_a_notebook_says_what_is_stored(pair: Pair) -> None:
-    assert [str(problem) for problem in verify(pair)] == []
