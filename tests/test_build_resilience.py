@@ -141,9 +141,9 @@ async def test_a_breaker_opens_and_is_shown_in_metrics_and_services_and_closes_a
 async def test_a_throttle_spares_a_service_that_refuses_much() -> None:
     service = FakeService(0.1, workers=10, queue=0, random=Random(3))  # 100 a second
     experiment = Experiment(built({"throttle": {"k": 1.5, "window": "10s"}}, [service]))
-    await open_loop(Steady(1000), 30, experiment.send, Random(2))
+    await open_loop(Steady(1000), 10, experiment.send, Random(2))
     assert service.arrived < 0.3 * len(experiment.outcomes)
-    assert answered(experiment) > 0.85 * 100 * 30
+    assert answered(experiment) > 0.85 * 100 * 10
 
 
 @in_virtual_time
@@ -165,8 +165,8 @@ async def test_no_more_are_in_flight_and_waiting_than_configured() -> None:
 async def test_a_limit_that_is_found_out_stays_near_what_the_service_can_do() -> None:
     service = FakeService(0.05, workers=20, random=Random(3))  # 400 a second
     experiment = Experiment(built({"concurrency": {"limit": "adaptive", "algorithm": "vegas"}}, [service]))
-    await open_loop(Steady(800), 30, experiment.send, Random(2))
-    assert answered(experiment) > 0.9 * 400 * 30
+    await open_loop(Steady(800), 10, experiment.send, Random(2))
+    assert answered(experiment) > 0.9 * 400 * 10
     assert experiment.latency(0.5, 200) < 0.15
 
 

@@ -80,3 +80,34 @@ def test_what_the_numbers_say() -> None:
     assert experiment.goodput(1.0, within=1.0) == [(0.0, 2.0), (1.0, 0.0), (2.0, 0.0)]
     assert math.isnan(experiment.latency(0.5, status=404))
     assert math.isnan(experiment.mean(status=404))
+
+
+def test_all_there_is_to_see_of_a_service_is_written_down() -> None:
+    policies = {
+        "retry": {"attempts": 2},
+        "circuit_breaker": {"window": 10, "min_calls": 5, "open_for": "2s", "half_open_calls": 1},
+        "concurrency": {"limit": 5, "queue": 20},
+        "outlier_detection": {"consecutive_errors": 3, "ejection_time": "3s", "max_ejection": 0.5},
+    }
+
+    async def main() -> Experiment:
+        services = [
+            FakeService(0.05, workers=4, faults=[Fault("refuse", 5, 8)], random=Random(number)) for number in range(2)
+        ]
+        config = {"services": {"s": policies}, "routes": [{"path": "/*", "service": "s"}], "middleware": []}
+        gateway = build_gateway(config, {"s": services}, clock=VirtualClock(), random=Random(1))
+        experiment = Experiment(gateway)
+        experiment.watch_services()
+        async with gateway, experiment.sampling(every=0.25):
+            await open_loop(Spike(50, 200, start=12, end=13), 16, experiment.send, Random(3))
+        return experiment
+
+    series = {name: dict(samples) for name, samples in run(main).series.items()}
+    assert set(series) == {f"s {what}" for what in ("in flight", "healthy", "circuit", "retries", "queued")}
+    assert series["s circuit"][4] == 0
+    assert {0.0, 1.0} <= set(series["s circuit"].values())
+    assert series["s healthy"][4] == 2
+    assert min(series["s healthy"].values()) == 1
+    assert series["s retries"][4] == 0 < series["s retries"][15.75]
+    assert max(series["s in flight"].values()) == 5, "the bulkhead's"
+    assert max(series["s queued"].values()) > 0 == series["s queued"][4]

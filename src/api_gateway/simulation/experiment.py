@@ -1,6 +1,7 @@
 """Experiment: what became of every request, and how the system stood over time.
 
     experiment = Experiment(gateway)
+    experiment.watch_services()                            # in flight, health, circuit, retries, queue
     experiment.watch("queue", lambda: service.queued)
     async with experiment.sampling(every=1.0):
         await open_loop(Steady(100), 60, experiment.send, random)
@@ -19,16 +20,26 @@ import asyncio
 import json
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
+from api_gateway.backend.backend_service import BackendService
 from api_gateway.core.api_gateway import ApiGateway
 from api_gateway.core.clock import NANOSECONDS
 from api_gateway.core.errors import GatewayError
+from api_gateway.core.middleware import Middleware
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
+from api_gateway.middleware.bulkhead import BulkheadMiddleware
+from api_gateway.middleware.circuit_breaking import CircuitBreakingMiddleware
+from api_gateway.middleware.retry import RetryMiddleware
+from api_gateway.resilience.circuit_states import CircuitState
 from api_gateway.simulation.virtual_time import VirtualClock
+
+Reading: TypeAlias = Callable[[], float]
+
+_OPENNESS = {CircuitState.CLOSED: 0.0, CircuitState.HALF_OPEN: 0.5, CircuitState.OPEN: 1.0}
 
 
 class Outcome(NamedTuple):
@@ -53,7 +64,7 @@ class Experiment:
         self.outcomes: list[Outcome] = []
         self.series: dict[str, list[tuple[float, float]]] = {}
         self._request = Request(method, target)
-        self._watched: dict[str, Callable[[], float]] = {}
+        self._watched: dict[str, Reading] = {}
 
     async def send(self, request: Request | None = None) -> Outcome:
         """Send one request, read its answer to the end, and write the outcome down.
@@ -73,10 +84,26 @@ class Experiment:
         self.outcomes.append(outcome)
         return outcome
 
-    def watch(self, name: str, value: Callable[[], float]) -> None:
+    def watch(self, name: str, value: Reading) -> None:
         """Take `value()` at every sample, into `series[name]` as pairs of time and value."""
         self._watched[name] = value
         self.series[name] = []
+
+    def watch_services(self) -> None:
+        """Watch all there is to see of each service: `orders in flight`, and so on.
+
+        | series          | is                                                               |
+        |-----------------|------------------------------------------------------------------|
+        | `... in flight` | requests at its endpoints                                        |
+        | `... healthy`   | endpoints against which nothing is known                         |
+        | `... circuit`   | 0 closed, 0.5 half open, 1 open; where it has a breaker          |
+        | `... retries`   | tries after the first, so far; where it has retries              |
+        | `... queued`    | requests that wait for a place; where its concurrency is limited |
+        """
+        for name, service in self.gateway.services.items():
+            if isinstance(service, BackendService):
+                for what, value in _readings(service):
+                    self.watch(f"{name} {what}", value)
 
     @asynccontextmanager
     async def sampling(self, every: float) -> AsyncIterator[None]:
@@ -138,3 +165,20 @@ class Experiment:
             for name, samples in self.series.items()
         }
         return json.dumps({"outcomes": outcomes, "series": series}, separators=(",", ":")).encode()
+
+
+def _readings(service: BackendService) -> Iterator[tuple[str, Reading]]:
+    yield "in flight", lambda: sum(endpoint.in_flight for endpoint in service.endpoints)
+    yield "healthy", lambda: sum(service.health_of(endpoint).state == "healthy" for endpoint in service.endpoints)
+    for layer in service.middleware:
+        yield from _readings_of_layer(layer)
+
+
+def _readings_of_layer(layer: Middleware) -> Iterator[tuple[str, Reading]]:
+    match layer:
+        case CircuitBreakingMiddleware():
+            yield "circuit", lambda: _OPENNESS[layer.state]
+        case RetryMiddleware():
+            yield "retries", lambda: layer.retries
+        case BulkheadMiddleware():
+            yield "queued", lambda: layer.queued

@@ -1,6 +1,6 @@
 """The defaults museum in pictures: what `notebooks/07_defaults_museum.ipynb` is made of.
 
-Reading order: `preset.py`, `presets.py` (the exhibits), `exhibition.py` (the experiment), `wall.py`.
+Reading order: `preset.py`, `presets.py` (the exhibits), `placards.py`, `exhibition.py` (the experiment), `wall.py`.
 """
 
 from api_gateway.plotting.defaults_museum.exhibition import (
@@ -14,6 +14,7 @@ from api_gateway.plotting.defaults_museum.exhibition import (
     verdict_of,
     visit,
 )
+from api_gateway.plotting.defaults_museum.placards import Placards
 from api_gateway.plotting.defaults_museum.preset import Breaker, Preset, Retries, middleware_of, settings
 from api_gateway.plotting.defaults_museum.presets import PRESETS
 from api_gateway.plotting.defaults_museum.wall import museum_wall, report_table
@@ -26,6 +27,7 @@ __all__ = [
     "SLOW",
     "Breaker",
     "Outage",
+    "Placards",
     "Preset",
     "Report",
     "Retries",

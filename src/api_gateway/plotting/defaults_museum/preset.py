@@ -1,7 +1,7 @@
 """Preset: what somebody's defaults say, in this gateway's own mechanisms.
 
-Rule: a preset is numbers only; `middleware_of` makes the real middleware of them, in the gateway's order: retry, circuit
-breaker, bulkhead. Seconds throughout.
+Rule: a preset is numbers only; `middleware_of` makes the real middleware of them, in the gateway's order: deadline,
+retry, circuit breaker, bulkhead. Seconds throughout.
 
 What it does not do: be the other product. What of it has no equal here is said in `left_out`.
 """

@@ -77,7 +77,6 @@ def _cells(report: Report) -> tuple[str, ...]:
     )
 
 
-
 def _name_the_colours(axes: Axes, visit: Visit) -> None:
     """In the colours themselves, where there is room."""
     middle = 0.42 * RATE

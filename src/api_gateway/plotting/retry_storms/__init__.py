@@ -49,6 +49,6 @@ __all__ = [
     "storm",
     "storm_timeline",
     "summary",
-    "through_layers",
     "throttle",
+    "through_layers",
 ]

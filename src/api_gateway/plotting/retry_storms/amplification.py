@@ -93,9 +93,7 @@ def beside_the_formula(measured: Measured, headline: str) -> tuple[Picture, dict
     return figure, off
 
 
-def through_layers(
-    measured: Mapping[int, Sequence[float]], headline: str
-) -> tuple[Picture, dict[int, float]]:
+def through_layers(measured: Mapping[int, Sequence[float]], headline: str) -> tuple[Picture, dict[int, float]]:
     """Draw the calls of one request that fails, by retries of each layer, for 1, 2, ... layers; the most of each."""
     figure, (axes,) = new_figure(headline, height=3.8)
     labels: list[Label] = []

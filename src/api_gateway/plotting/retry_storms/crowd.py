@@ -100,8 +100,14 @@ def crowd_raster(crowds: Mapping[str, list[Call]], seconds: float, headline: str
     panels[0].set_yticks([0, 200, 400, 600, 800, 1000], ["0", "200", "400", "600", "800", "1,000"])
     panels[0].set_ylabel("clients, in the order of being served")
     panels[-1].annotate("served", (5, 470), xytext=(8, 0), textcoords="offset points", color=ADMITTED)
-    panels[-1].annotate("refused, ask again", (4.6, 700), xytext=(9.6, 700), va="center", color=REFUSED,
-                        arrowprops={"arrowstyle": "-", "color": REFUSED, "linewidth": 0.8})
+    panels[-1].annotate(
+        "refused, ask again",
+        (4.6, 700),
+        xytext=(9.6, 700),
+        va="center",
+        color=REFUSED,
+        arrowprops={"arrowstyle": "-", "color": REFUSED, "linewidth": 0.8},
+    )
     return figure, {name: summary(calls) for name, calls in crowds.items()}
 
 

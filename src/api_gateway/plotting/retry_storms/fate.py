@@ -57,7 +57,7 @@ def fate(setup: Setup, load: float, *, seed: int = SEED) -> float | None:
         sending = asyncio.create_task(traffic, name="traffic")
         await asyncio.sleep(SLOW)
         behind = service.queued
-        while service.queued > CAPACITY * TIMEOUT / 2 and loop.time() < SLOW + HORIZON:
+        while service.queued > CAPACITY * TIMEOUT / 2 and loop.time() < SLOW + HORIZON:  # noqa: ASYNC110  # a sample
             await asyncio.sleep(0.5)
         sending.cancel()
         await asyncio.wait([sending])
@@ -75,9 +75,7 @@ def fates(
     return {number: [fate(Setup(number, queue=queue), load, seed=seed) for load in loads] for number in retries}
 
 
-def maps_of_fate(
-    maps: Mapping[str, Fates], loads: Sequence[float], headline: str
-) -> tuple[Picture, dict[str, float]]:
+def maps_of_fate(maps: Mapping[str, Fates], loads: Sequence[float], headline: str) -> tuple[Picture, dict[str, float]]:
     """Draw a map for each name, with theory's boundary; the share of the cells of each that are stuck."""
     figure, panels = new_figure(headline, columns=len(maps), width=9.5, height=4.6)
     for axes, (name, by_retries) in zip(panels, maps.items(), strict=True):
@@ -95,7 +93,9 @@ def _share_stuck(by_retries: Fates) -> float:
 
 
 def _cells(axes: Axes, by_retries: Fates, loads: Sequence[float]) -> None:
-    cells = numpy.array([[HORIZON if cell is None else min(cell, HORIZON) for cell in column] for column in by_retries.values()]).T
+    cells = numpy.array(
+        [[HORIZON if cell is None else min(cell, HORIZON) for cell in column] for column in by_retries.values()]
+    ).T
     axes.imshow(cells, cmap=_SHADES, vmin=0, vmax=HORIZON, origin="lower", aspect="auto")
     for x, column in enumerate(by_retries.values()):
         for y, cell in enumerate(column):
@@ -113,9 +113,9 @@ def _cells(axes: Axes, by_retries: Fates, loads: Sequence[float]) -> None:
 
 def _boundary(axes: Axes, by_retries: Fates, loads: Sequence[float]) -> None:
     """Where load * (1 + retries) is 1, as a step in each column."""
-    rows = [numpy.interp(1 / (1 + number), loads, range(len(loads))) for number in by_retries]
-    rows = [len(loads) - 0.5 if number == 0 else float(row) for number, row in zip(by_retries, rows, strict=True)]
+    heights = [float(numpy.interp(1 / (1 + number), loads, range(len(loads)))) for number in by_retries]
+    rows = [height if number else len(loads) - 0.5 for number, height in zip(by_retries, heights, strict=True)]
     edges = [number - 0.5 for number in range(len(rows) + 1)]
     axes.stairs(rows, edges, baseline=None, color=INK, linewidth=2.4)
-    axes.annotate("theory: load × (1 + retries) = 1", (1, 1), xycoords="axes fraction", xytext=(0, 4),
+    axes.annotate("theory: load \u00d7 (1 + retries) = 1", (1, 1), xycoords="axes fraction", xytext=(0, 4),
                   textcoords="offset points", va="bottom", ha="right", annotation_clip=False)  # fmt: skip

@@ -199,4 +199,4 @@ def throttle(clock: Clock, random: Random) -> Middleware:
 
 def places(limit: int) -> Guard:
     """A bulkhead: so many calls at once, and nobody waits."""
-    return lambda clock, random: BulkheadMiddleware(limit, name="s", clock=clock)
+    return lambda clock, _: BulkheadMiddleware(limit, name="s", clock=clock)

@@ -15,7 +15,8 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 
 from api_gateway.plotting.retry_storms.laboratory import CAPACITY, TRIGGER, Storm
-from api_gateway.plotting.style import ADMITTED, CONTEXT, INK, REFUSED, TRIGGER as GROUND, Picture, new_figure
+from api_gateway.plotting.style import ADMITTED, CONTEXT, INK, REFUSED, Label, Picture, label_ends, new_figure
+from api_gateway.plotting.style import TRIGGER as GROUND
 
 
 class Ending(NamedTuple):
@@ -50,11 +51,15 @@ def storm_timeline(storms: Mapping[str, Storm], headline: str) -> tuple[Picture,
     answers.set_title("good answers to clients, a second")
     calls.set_title("calls to the service, a second")
     calls.set_xlabel("time, seconds")
-    answers.set_ylim(0, 1.45 * max(wanted, *beside.useful()))
-    _name(answers, end, storm.goodput(end - 10, end), storm_name, ADMITTED)
-    _name(answers, end, beside.goodput(end - 10, end), beside_name, CONTEXT)
-    _name(calls, end, storm.amplification(end - 10, end) * wanted, storm_name, REFUSED)
-    _name(calls, end, beside.amplification(end - 10, end) * wanted, beside_name, CONTEXT)
+    answers.set_ylim(0, max(1.45 * wanted, 1.25 * max(*storm.useful(), *beside.useful())))
+    calls.set_ylim(0, max(1.3 * CAPACITY, 1.05 * max(*storm.calls, *beside.calls)))
+    late = (end - 10, end)
+    for axes, colour, heights in (
+        (answers, ADMITTED, [each.goodput(*late) for each in (storm, beside)]),
+        (calls, REFUSED, [each.amplification(*late) * wanted for each in (storm, beside)]),
+    ):
+        mine, other = heights
+        label_ends(axes, [Label(end, mine, storm_name, colour), Label(end, other, beside_name, CONTEXT)], apart=0.1)
     calls.annotate("what it can do", (2, CAPACITY), xytext=(0, 3), textcoords="offset points", va="bottom")
     answers.annotate(f"{TRIGGER[1] - TRIGGER[0]:g} s slow", (TRIGGER[1], 1), xycoords=("data", "axes fraction"),
                      xytext=(4, -2), textcoords="offset points", va="top")  # fmt: skip
@@ -110,8 +115,3 @@ def _steps(axes: Axes, counts: Sequence[int], colour: str, width: float = 1.8) -
 
 def _ground(axes: Axes) -> None:
     axes.axvspan(*TRIGGER, color=GROUND, linewidth=0, zorder=0)
-
-
-def _name(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
-    axes.annotate(text, (x, y), xytext=(6, 0), textcoords="offset points", va="center", color=colour,
-                  annotation_clip=False)  # fmt: skip

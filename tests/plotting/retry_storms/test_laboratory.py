@@ -1,0 +1,82 @@
+import logging
+
+import pytest
+
+from api_gateway.plotting.retry_storms.laboratory import (
+    CAPACITY,
+    TRIGGER,
+    Guard,
+    Setup,
+    breaker,
+    places,
+    storm,
+    throttle,
+)
+
+CALM = storm(Setup(retries=0), seconds=105)
+STORMY = storm(Setup(retries=3), seconds=80)
+
+
+@pytest.fixture(autouse=True)
+def quiet_log() -> None:
+    logging.getLogger("api_gateway").addHandler(logging.NullHandler())
+
+
+def test_two_runs_are_the_same_and_meet_the_same_arrivals() -> None:
+    assert storm(Setup(retries=3), seconds=20) == storm(Setup(retries=3), seconds=20)
+    met = [one.sent for one in STORMY.outcomes]
+    assert [one.sent for one in CALM.outcomes][: len(met)] == met
+    assert storm(Setup(retries=3), seconds=20, seed=2) != storm(Setup(retries=3), seconds=20)
+
+
+def test_the_counts_add_up() -> None:
+    assert sum(CALM.sent()) == len(CALM.outcomes) == CALM.failed() + sum(one.status == 200 for one in CALM.outcomes)
+    assert len(CALM.calls) == len(CALM.queued) == len(CALM.useful()) == 105
+    assert CALM.sent() == pytest.approx(CALM.calls, abs=2), "without retries each request is one call"
+    assert CALM.goodput(0, 60) == pytest.approx(sum(CALM.sent()[:60]) / 60, abs=1)
+
+
+def test_without_retries_it_recovers_when_the_queue_is_worked_off() -> None:
+    recovered = CALM.recovered()
+    assert recovered is not None
+    assert recovered - TRIGGER[1] == pytest.approx((70 - 10) * 10 / 30, abs=2)
+    assert CALM.amplification(0, 105) == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_with_three_retries_70_percent_load_never_recovers_and_20_percent_does(seed: int) -> None:
+    stuck = storm(Setup(retries=3), 0.7, seconds=100, seed=seed)
+    assert stuck.recovered() is None
+    assert stuck.goodput(80, 100) == 0
+    assert stuck.amplification(80, 100) == pytest.approx(4, abs=0.1)
+    back = storm(Setup(retries=3), 0.2, seed=seed).recovered()
+    assert back is not None
+    assert 80 <= back <= 110  # (80 - 10) * 10 to be worked off, 20 a second, and chance has a part in it
+
+
+GUARDS: list[tuple[Setup, float, float]] = [
+    (Setup(budget=0.1), 14, 30),
+    (Setup(queue=50), 0, 0),
+    (Setup(guard=breaker), 0, 6),
+    (Setup(guard=throttle), 5, 45),
+    (Setup(guard=places(50)), 4, 12),
+]
+
+
+@pytest.mark.parametrize(("setup", "least", "most"), GUARDS)
+def test_what_ends_the_storm_and_when(setup: Setup, least: float, most: float) -> None:
+    recovered = storm(setup, seconds=82 + most).recovered()
+    assert recovered is not None
+    assert least <= recovered - TRIGGER[1] <= most
+
+
+@pytest.mark.parametrize("guard", [places(CAPACITY), None])
+def test_a_bulkhead_as_large_as_a_timeouts_worth_and_dropping_the_departed_do_not_end_it(guard: Guard | None) -> None:
+    setup = Setup(guard=guard, notices_departures=guard is None)
+    assert storm(setup, seconds=100).recovered() is None
+
+
+def test_clients_that_stop_asking_are_no_recovery() -> None:
+    ended_early = STORMY
+    assert any(one.status == 200 for one in ended_early.outcomes if one.sent < 60)
+    assert ended_early.recovered() is None
