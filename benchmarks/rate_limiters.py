@@ -223,7 +223,9 @@ def bytes_per_key(name: str, keys: int, hits: int = 1) -> float:
         for key in many:
             acquire(key, time.monotonic_ns())
     if resident is None:
-        return tracemalloc.get_traced_memory()[0] / keys
+        traced, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return traced / keys
     return ((resident_bytes() or resident) - resident) / keys
 
 

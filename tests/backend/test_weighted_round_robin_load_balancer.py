@@ -43,10 +43,12 @@ class AsTheRuleReads:
 
     def __init__(self) -> None:
         self.credits: dict[Endpoint, int] = {}
+        self._members: Sequence[Endpoint] = ()
 
     def select(self, members: Sequence[Endpoint]) -> Endpoint:
         total = sum(member.weight for member in members)
-        if self.credits.keys() != set(members):
+        if members is not self._members:
+            self._members = members
             kept = {member: self.credits.get(member, 0) for member in members}
             self.credits = {member: min(total, max(-total, credit)) for member, credit in kept.items()}
         for member in members:

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import pytest
 
 from benchmarks import rate_limiters
@@ -40,6 +42,7 @@ def test_the_floor_looks_up_and_stores() -> None:
 def test_memory_is_measured_where_the_system_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limiters, "resident_bytes", lambda: None)
     assert 40 < bytes_per_key("gcra", 5_000) < 120
+    assert not tracemalloc.is_tracing(), "what comes later in this process would take many times as long"
 
 
 def test_everything_is_measured_and_has_its_bars(monkeypatch: pytest.MonkeyPatch) -> None:
