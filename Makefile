@@ -55,7 +55,7 @@ demo: $(VENV)/.core
 	@$(BIN)/api-gateway demo
 
 test: $(VENV)/.test
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(VENV)/.check
 	@echo "ruff: lint" && $(BIN)/ruff check .

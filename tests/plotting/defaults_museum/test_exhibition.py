@@ -1,5 +1,6 @@
 import logging
 import math
+from functools import cache
 
 import pytest
 
@@ -17,7 +18,12 @@ from api_gateway.plotting.defaults_museum.exhibition import (
 )
 from api_gateway.simulation import Outcome
 
-NGINX = visit(presets.NGINX, ONE_DEAD)
+
+@cache
+def before_nginx() -> Visit:
+    return visit(presets.NGINX, ONE_DEAD)
+
+
 SENT = [number / 10 for number in range(SECONDS * 10)]
 
 
@@ -33,9 +39,9 @@ def made(bad: range, calls: dict[int, int], outage: exhibition.Outage = HANGS) -
 
 
 def test_a_visit_is_the_same_each_time_and_two_presets_meet_the_same_arrivals() -> None:
-    assert visit(presets.NGINX, ONE_DEAD) == NGINX
+    assert visit(presets.NGINX, ONE_DEAD) == before_nginx()
     other = visit(presets.HYSTRIX, ONE_DEAD)
-    assert [one.sent for one in other.outcomes] == pytest.approx([one.sent for one in NGINX.outcomes])
+    assert [one.sent for one in other.outcomes] == pytest.approx([one.sent for one in before_nginx().outcomes])
 
 
 def test_the_report_of_a_made_up_visit() -> None:
@@ -82,6 +88,6 @@ def test_a_breaker_spares_the_service_and_outlives_the_outage() -> None:
 
 
 def test_one_dead_endpoint_is_no_failure_for_those_who_ask_the_next() -> None:
-    nginx, kong = NGINX.report(), visit(presets.KONG, ONE_DEAD).report()
+    nginx, kong = before_nginx().report(), visit(presets.KONG, ONE_DEAD).report()
     assert nginx.failed == kong.failed == 0
     assert nginx.calls == 3 < 300 < kong.calls

@@ -1,4 +1,5 @@
 import logging
+from functools import cache
 
 import pytest
 
@@ -7,14 +8,22 @@ from api_gateway.plotting.retry_storms.laboratory import (
     TRIGGER,
     Guard,
     Setup,
+    Storm,
     breaker,
     places,
     storm,
     throttle,
 )
 
-CALM = storm(Setup(retries=0), seconds=105)
-STORMY = storm(Setup(retries=3), seconds=80)
+
+@cache
+def calm() -> Storm:
+    return storm(Setup(retries=0), seconds=105)
+
+
+@cache
+def stormy() -> Storm:
+    return storm(Setup(retries=3), seconds=80)
 
 
 @pytest.fixture(autouse=True)
@@ -24,23 +33,27 @@ def quiet_log() -> None:
 
 def test_two_runs_are_the_same_and_meet_the_same_arrivals() -> None:
     assert storm(Setup(retries=3), seconds=20) == storm(Setup(retries=3), seconds=20)
-    met = [one.sent for one in STORMY.outcomes]
-    assert [one.sent for one in CALM.outcomes][: len(met)] == met
+    met = [one.sent for one in stormy().outcomes]
+    assert [one.sent for one in calm().outcomes][: len(met)] == met
     assert storm(Setup(retries=3), seconds=20, seed=2) != storm(Setup(retries=3), seconds=20)
 
 
 def test_the_counts_add_up() -> None:
-    assert sum(CALM.sent()) == len(CALM.outcomes) == CALM.failed() + sum(one.status == 200 for one in CALM.outcomes)
-    assert len(CALM.calls) == len(CALM.queued) == len(CALM.useful()) == 105
-    assert CALM.sent() == pytest.approx(CALM.calls, abs=2), "without retries each request is one call"
-    assert CALM.goodput(0, 60) == pytest.approx(sum(CALM.sent()[:60]) / 60, abs=1)
+    assert (
+        sum(calm().sent())
+        == len(calm().outcomes)
+        == calm().failed() + sum(one.status == 200 for one in calm().outcomes)
+    )
+    assert len(calm().calls) == len(calm().queued) == len(calm().useful()) == 105
+    assert calm().sent() == pytest.approx(calm().calls, abs=2), "without retries each request is one call"
+    assert calm().goodput(0, 60) == pytest.approx(sum(calm().sent()[:60]) / 60, abs=1)
 
 
 def test_without_retries_it_recovers_when_the_queue_is_worked_off() -> None:
-    recovered = CALM.recovered()
+    recovered = calm().recovered()
     assert recovered is not None
     assert recovered - TRIGGER[1] == pytest.approx((70 - 10) * 10 / 30, abs=2)
-    assert CALM.amplification(0, 105) == pytest.approx(1, abs=0.01)
+    assert calm().amplification(0, 105) == pytest.approx(1, abs=0.01)
 
 
 @pytest.mark.parametrize("seed", [2, 3])
@@ -77,6 +90,6 @@ def test_a_bulkhead_as_large_as_a_timeouts_worth_and_dropping_the_departed_do_no
 
 
 def test_clients_that_stop_asking_are_no_recovery() -> None:
-    ended_early = STORMY
+    ended_early = stormy()
     assert any(one.status == 200 for one in ended_early.outcomes if one.sent < 60)
     assert ended_early.recovered() is None
