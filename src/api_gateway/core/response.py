@@ -113,7 +113,12 @@ class Response:
 
     async def read(self) -> bytes:
         """The whole body in memory; closes the response."""
-        return b"".join([chunk async for chunk in self.stream()])
+        body = self.body
+        if not isinstance(body, bytes):
+            return b"".join([chunk async for chunk in self.stream()])
+        self.bytes_sent, self.complete = len(body), True
+        await self.close()
+        return body
 
     async def close(self) -> None:
         """Free everything this response holds. Safe to call more than once."""

@@ -35,7 +35,6 @@ from api_gateway.middleware.bulkhead import BulkheadMiddleware
 from api_gateway.middleware.circuit_breaking import CircuitBreakingMiddleware
 from api_gateway.middleware.retry import RetryMiddleware
 from api_gateway.resilience.circuit_states import CircuitState
-from api_gateway.simulation.virtual_time import VirtualClock
 
 Reading: TypeAlias = Callable[[], float]
 
@@ -73,7 +72,7 @@ class Experiment:
         """
         loop = asyncio.get_running_loop()
         sent = loop.time()
-        context = RequestContext(VirtualClock(loop).monotonic())
+        context = RequestContext(round(sent * NANOSECONDS))
         response = await self.gateway.handle(request or self._request, context)
         status, flag = response.status, context.flag
         try:

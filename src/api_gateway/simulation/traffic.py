@@ -121,13 +121,62 @@ def arrivals(rate: Rate, seconds: float, random: Random) -> Iterator[float]:
 
 
 async def open_loop(rate: Rate, seconds: float, send: Send, random: Random) -> None:
-    """Send at `rate` for so many seconds, then wait for the answers that are still missing."""
-    loop = asyncio.get_running_loop()
-    begin = loop.time()
-    async with asyncio.TaskGroup() as requests:
-        for time in arrivals(rate, seconds, random):
-            await asyncio.sleep(begin + time - loop.time())
-            requests.create_task(_call(send))
+    """Send at `rate` for so many seconds, then wait for the answers that are still missing.
+
+    An error of `send` ends it, and is raised.
+    """
+    await _OpenLoop(arrivals(rate, seconds, random), send).run()
+
+
+class _OpenLoop:
+    """A timer for the next request sets the one after it; a task that slept in between would cost a tenth of it all."""
+
+    def __init__(self, times: Iterator[float], send: Send) -> None:
+        self._times = times
+        self._send = send
+        self._loop = asyncio.get_running_loop()
+        self._begin = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+        self._sent = 0
+        self._missing: dict[int, asyncio.Task[None]] = {}
+        self._ended = self._loop.create_future()
+
+    async def run(self) -> None:
+        self._set_timer()
+        try:
+            await self._ended
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            missing = list(self._missing.values())
+            for task in missing:
+                task.cancel()
+            if missing:
+                await asyncio.wait(missing)
+
+    def _set_timer(self) -> None:
+        time = next(self._times, None)
+        self._timer = None if time is None else self._loop.call_at(self._begin + time, self._arrive)
+        self._end_if_all_is_answered()
+
+    def _arrive(self) -> None:
+        self._sent += 1
+        self._missing[self._sent] = self._loop.create_task(self._call(self._sent))
+        self._set_timer()
+
+    async def _call(self, number: int) -> None:
+        try:
+            await self._send()
+        except Exception as error:
+            if not self._ended.done():
+                self._ended.set_exception(error)
+        finally:
+            del self._missing[number]
+            self._end_if_all_is_answered()
+
+    def _end_if_all_is_answered(self) -> None:
+        if self._timer is None and not self._missing and not self._ended.done():
+            self._ended.set_result(None)
 
 
 async def closed_loop(users: int, think: ServiceTime, seconds: float, send: Send, random: Random) -> None:
@@ -144,7 +193,3 @@ async def closed_loop(users: int, think: ServiceTime, seconds: float, send: Send
     async with asyncio.TaskGroup() as group:
         for _ in range(users):
             group.create_task(user())
-
-
-async def _call(send: Send) -> None:
-    await send()

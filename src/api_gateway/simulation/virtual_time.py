@@ -82,6 +82,16 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
         heapq.heappush(self._timers, (when, self._timers_set, timer))
         return timer
 
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[*_Ts], object],
+        *args: *_Ts,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """See asyncio."""
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
     def run_in_executor(self, executor: object, func: Callable[[*_Ts], _T], *args: *_Ts) -> asyncio.Future[_T]:
         """Call `func` here and now: a thread would bring the machine's time into it."""
         future: asyncio.Future[_T] = self.create_future()
@@ -104,7 +114,7 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
         """One turn: what is ready now, and nothing that becomes ready by it."""
         ready = self._ready  # type: ignore[attr-defined]  # BaseEventLoop's queue: there is no public way
         timers = self._timers
-        while timers and timers[0][2].cancelled():
+        while timers and timers[0][2]._cancelled:
             heapq.heappop(timers)[2].waiting = False
             self._timers_cancelled -= 1
         if not ready:
@@ -114,13 +124,13 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
         while timers and timers[0][0] <= self._now:
             timer = heapq.heappop(timers)[2]
             timer.waiting = False
-            if timer.cancelled():
+            if timer._cancelled:
                 self._timers_cancelled -= 1
             else:
                 ready.append(timer)
         for _ in range(len(ready)):
             handle = ready.popleft()
-            if not handle.cancelled():
+            if not handle._cancelled:
                 handle._run()
 
     def _deadlock(self) -> NoReturn:
