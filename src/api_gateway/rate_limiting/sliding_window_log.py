@@ -29,11 +29,19 @@ _new = tuple.__new__
 class Log:
     """The stamps of one key, oldest first; the first `expired` of them no longer count."""
 
-    __slots__ = ("expired", "stamps")
+    __slots__ = ("expired", "latest", "oldest", "stamps")
+
+    oldest: int
+    """The first stamp that counts. This and `latest` are here as well because to take one out of an array makes a
+    number anew, which is a twentieth of a decision each time."""
+    latest: int
+    """The last stamp."""
 
     def __init__(self, stamps: array[int], expired: int = 0) -> None:
         self.stamps = stamps
         self.expired = expired
+        self.oldest = stamps[expired] if len(stamps) > expired else 0
+        self.latest = stamps[-1] if stamps else 0
 
     def expired_by(self, latest: int) -> int:
         """How many stamps are `latest` or before."""
@@ -51,6 +59,7 @@ class Log:
             del self.stamps[:expired]
             expired = 0
         self.expired = expired
+        self.oldest = self.stamps[expired]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Log) and self.stamps[self.expired :] == other.stamps[other.expired :]
@@ -92,15 +101,17 @@ class SlidingWindowLog(KeyedRateLimiter[Log]):
         if log is None or cost < 1:
             return KeyedRateLimiter.acquire(self, key, now, cost)
         stamps, expired = log.stamps, log.expired
-        if cost > 1 or stamps[-1] > now:
+        if cost > 1 or log.latest > now:
             return self._add(log, now, cost)
-        limit, period = self.quota.limit, self.quota.period
-        if stamps[expired] <= now - period:
+        quota = self.quota
+        limit, period = quota.limit, quota.period
+        if log.oldest <= now - period:
             expired = log.expired_by(now - period)
         remaining = limit - 1 - len(stamps) + expired
         if remaining < 0:
             return self._add(log, now, cost)
         stamps.append(now)
+        log.latest = now
         if expired:
             log.forget(expired)
         return _new(Decision, (True, limit, remaining, period, None, 0))
@@ -118,6 +129,7 @@ class SlidingWindowLog(KeyedRateLimiter[Log]):
             return new_decision((False, limit, free, reset_after, retry_after, 0))
         if cost:
             stamps.extend([latest] * cost)
+            log.latest = latest
             log.forget(expired)
         reset_after = stamps[-1] + period - now if free - cost < limit else 0
         return new_decision((True, limit, free - cost, reset_after, None, 0))
