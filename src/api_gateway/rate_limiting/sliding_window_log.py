@@ -40,8 +40,8 @@ class Log:
     def __init__(self, stamps: array[int], expired: int = 0) -> None:
         self.stamps = stamps
         self.expired = expired
-        self.oldest = stamps[expired] if len(stamps) > expired else 0
         self.latest = stamps[-1] if stamps else 0
+        self.oldest = self._first_that_counts() if stamps else 0
 
     def expired_by(self, latest: int) -> int:
         """How many stamps are `latest` or before."""
@@ -59,7 +59,11 @@ class Log:
             del self.stamps[:expired]
             expired = 0
         self.expired = expired
-        self.oldest = self.stamps[expired]
+        self.oldest = self._first_that_counts()
+
+    def _first_that_counts(self) -> int:
+        first = self.stamps[self.expired]
+        return self.latest if first == self.latest else first  # one number, 32 bytes, where one will do
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Log) and self.stamps[self.expired :] == other.stamps[other.expired :]
