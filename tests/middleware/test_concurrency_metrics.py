@@ -14,7 +14,7 @@ from api_gateway.core.response import Response
 from api_gateway.middleware.bulkhead import BulkheadMiddleware
 from api_gateway.middleware.concurrency_metrics import ConcurrencyMetrics
 from api_gateway.middleware.load_shedding import LoadSheddingMiddleware
-from tests.support.busy_loop import Late
+from tests.support.lag import Late
 
 REQUEST = Request("GET", "/")
 

@@ -8,8 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from api_gateway.middleware.event_loop_lag import EVERY, EventLoopLag
-from api_gateway.simulation import SimulationDeadlock, run
-from tests.support.busy_loop import spend
+from api_gateway.simulation import SimulationDeadlock, run, spend
 
 
 async def asked(lag: EventLoopLag, times: int, work: Callable[[], Awaitable[None]]) -> list[float]:

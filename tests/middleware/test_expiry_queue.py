@@ -1,13 +1,17 @@
-"""The expiry queue against the plainest model: a list of deadlines that is searched at every step."""
+"""The expiry queue against the plainest model, a list of deadlines that is searched at every step; and on loops."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from functools import partial
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api_gateway.middleware.expiry_queue import Expiry, ExpiryQueue
+from api_gateway.middleware.deadline import Expiry
+from api_gateway.middleware.expiry_queue import ExpiryQueue
+from api_gateway.simulation import run
 
 
 class ManualTimer:
@@ -36,8 +40,8 @@ class ManualLoop:
     def time(self) -> float:
         return self.now
 
-    def call_at(self, when: float, callback: Callable[[], object]) -> ManualTimer:
-        self._timers.append(timer := ManualTimer(when, callback))
+    def call_at(self, when: float, callback: Callable[..., object], *arguments: object) -> ManualTimer:
+        self._timers.append(timer := ManualTimer(when, partial(callback, *arguments)))
         return timer
 
     def advance(self, seconds: int) -> None:
@@ -71,7 +75,7 @@ class Cancelled:
 
 def add(queue: ExpiryQueue, loop: ManualLoop, seconds: int) -> tuple[Expiry, Cancelled]:
     task = Cancelled(loop)
-    return queue.add(task, seconds), task  # type: ignore[arg-type]  # as much of a task as is used
+    return Expiry(task, queue, seconds), task  # type: ignore[arg-type]  # as much of a task as is used
 
 
 Steps = st.lists(
@@ -89,26 +93,28 @@ def test_each_is_cancelled_at_its_deadline_unless_discarded_before(steps: list[t
     loop = ManualLoop()
     queue = queue_on(loop)
     entries: list[tuple[Expiry, Cancelled]] = []
+    dues: list[float] = []
     discarded: dict[int, float] = {}
     for step, number in steps:
         now = loop.now
         if step == "add":
             entries.append(add(queue, loop, number))
+            dues.append(now + number)
         elif step == "wait":
             loop.advance(number)
         elif number < len(entries) and number not in discarded:
             discarded[number] = now
             queue.discard(entries[number][0])
     loop.advance(20)
-    for index, (expiry, task) in enumerate(entries):
+    for index, ((expiry, task), due) in enumerate(zip(entries, dues, strict=True)):
         gone = discarded.get(index)
         if task.at is None:
             assert gone is not None
-            assert gone <= expiry.due
+            assert gone <= due
         else:
-            assert gone is None or gone >= expiry.due
+            assert gone is None or gone >= due
             # A deadline of this very instant is noticed in the loop's next turn, here a second later.
-            assert expiry.due <= task.at <= expiry.due + 1
+            assert due <= task.at <= due + 1
         assert expiry.expired == (task.at is not None)
     assert not loop.timers, "nothing is left in the event loop"
 
@@ -132,3 +138,69 @@ def test_a_deadline_before_the_others_has_a_timer_of_its_own() -> None:
     queue.discard(hurried)
     loop.advance(7)
     assert late.at == 10
+
+
+class Noted:
+    """Writes down when its delay was over."""
+
+    def __init__(self, told: list[tuple[int, float]], number: int) -> None:
+        self.told = told
+        self.number = number
+
+    def expire(self) -> None:
+        self.told.append((self.number, round(asyncio.get_running_loop().time(), 6)))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 30), st.none() | st.integers(0, 30)), max_size=40))
+def test_who_is_not_discarded_is_told_on_time_and_in_order(script: list[tuple[int, int | None]]) -> None:
+    """Each entry: how long after the one before it begins, and how long after that it is discarded."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        queue = ExpiryQueue(loop)
+        told: list[tuple[int, float]] = []
+        expected: list[tuple[int, float]] = []
+        for number, (pause, discarded_after) in enumerate(script):
+            await asyncio.sleep(pause / 1000)
+            noted = Noted(told, number)
+            queue.add(noted, 0.02)
+            if discarded_after is None or discarded_after > 20:
+                expected.append((number, round(loop.time() + 0.02, 6)))
+            if discarded_after is not None and discarded_after != 20:
+                loop.call_later(discarded_after / 1000, queue.discard, noted)
+            elif discarded_after == 20:
+                queue.discard(noted)
+        await asyncio.sleep(1)
+        assert told == expected
+        assert len(queue) == 0
+
+    run(main)
+
+
+def test_discarding_twice_or_afterwards_is_nothing() -> None:
+    async def main() -> None:
+        told: list[tuple[int, float]] = []
+        queue = ExpiryQueue(asyncio.get_running_loop())
+        early, late = Noted(told, 1), Noted(told, 2)
+        queue.add(early, 0.5)
+        queue.add(late, 0.5)
+        queue.discard(early)
+        queue.discard(early)
+        await asyncio.sleep(1)
+        queue.discard(late)
+        assert told == [(2, 0.5)]
+
+    run(main)
+
+
+async def test_many_delays_have_one_timer_of_the_loop() -> None:
+    loop = asyncio.get_running_loop()
+    queue = ExpiryQueue(loop)
+    before = len(loop._scheduled)  # type: ignore[attr-defined]  # asyncio has no public count of its timers
+    for number in range(1000):
+        noted = Noted([], number)
+        queue.add(noted, 60)
+        queue.discard(noted)
+    assert len(loop._scheduled) == before + 1  # type: ignore[attr-defined]  # as above
+    assert len(queue) == 0

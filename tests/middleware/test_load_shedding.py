@@ -19,8 +19,8 @@ from api_gateway.middleware.bulkhead import BulkheadMiddleware
 from api_gateway.middleware.load_shedding import LoadSheddingMiddleware
 from api_gateway.middleware.request_priority import RequestPriority
 from api_gateway.resilience.priority import PRIORITIES, Priority
-from api_gateway.simulation import Steady, arrivals, run
-from tests.support.busy_loop import Late, spend
+from api_gateway.simulation import Steady, arrivals, run, spend
+from tests.support.lag import Late
 
 PRIORITY = RequestPriority(header="p", trust_header=True)
 REQUESTS = {name: Request("GET", "/", {"p": name}) for name in PRIORITIES}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from api_gateway.middleware.repeatable import IDEMPOTENT_METHODS, UntouchedBody
+from api_gateway.core.request import IDEMPOTENT_METHODS
+from api_gateway.middleware.repeatable import UntouchedBody
 from tests.support.attempts import chunks
 
 

@@ -19,6 +19,9 @@ from typing import NamedTuple, Self, TypeAlias
 
 from api_gateway.core.headers import Headers, HeadersLike
 
+IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+"""To do one of these twice leaves things as doing it once (RFC 9110 9.2.2)."""
+
 Body: TypeAlias = bytes | AsyncIterable[bytes]
 """Complete bytes, or a stream of chunks that can be read once."""
 

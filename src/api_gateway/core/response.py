@@ -116,6 +116,7 @@ class Response:
         body = self.body
         if not isinstance(body, bytes):
             return b"".join([chunk async for chunk in self.stream()])
+        # A generator for what is there already would be 1 us of the 43 that a simulated request takes.
         self.bytes_sent, self.complete = len(body), True
         await self.close()
         return body

@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
+from types import TracebackType
 
 from api_gateway.core.clock import NANOSECONDS, Clock, SystemClock
+from api_gateway.core.errors import DeadlineExceeded
 from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
@@ -49,7 +51,7 @@ class DeadlineMiddleware:
             return await call_next(request, context)
         context.deadline = deadline
         queue, task = self._here()
-        with queue.add(task, (deadline - self._clock.monotonic()) / NANOSECONDS):
+        with Expiry(task, queue, (deadline - self._clock.monotonic()) / NANOSECONDS):
             response = await call_next(request, context)
         if not isinstance(response.body, bytes):
             response.body = _BoundedBody(response.body, deadline, queue, self._clock)
@@ -64,6 +66,43 @@ class DeadlineMiddleware:
             assert task is not None, "a Handler runs in a task"
             self._queue = ExpiryQueue(task.get_loop())
         return self._queue, task
+
+
+class Expiry:
+    """The end of a task's time, for the block of a `with` statement: `asyncio.timeout`, in a third of its time."""
+
+    __slots__ = ("_cancelled_before", "_queue", "_task", "expired")
+
+    expired: bool
+    """Whether the task was cancelled for it."""
+
+    def __init__(self, task: asyncio.Task[object], queue: ExpiryQueue, seconds: float) -> None:
+        self.expired = False
+        self._task = task
+        self._queue = queue
+        self._cancelled_before = task.cancelling()
+        queue.add(self, seconds)
+
+    def expire(self) -> None:
+        """The time has passed: cancel the task."""
+        self.expired = True
+        self._task.cancel()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """The block has ended, in time or not.
+
+        Raises:
+            DeadlineExceeded: it was the deadline that cancelled it, and nobody else has.
+        """
+        self._queue.discard(self)
+        # However the block ended: the task outlives it, and must not stay cancelled.
+        if self.expired and self._task.uncancel() <= self._cancelled_before and kind is asyncio.CancelledError:
+            raise DeadlineExceeded("no end of the answer in time") from None
 
 
 class _BoundedBody:
@@ -83,7 +122,7 @@ class _BoundedBody:
     async def __anext__(self) -> bytes:
         task = asyncio.current_task()
         assert task is not None, "a body is read in a task"
-        with self._queue.add(task, (self._deadline - self._clock.monotonic()) / NANOSECONDS):
+        with Expiry(task, self._queue, (self._deadline - self._clock.monotonic()) / NANOSECONDS):
             return await anext(self._chunks)
 
     async def aclose(self) -> None:

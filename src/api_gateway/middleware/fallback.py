@@ -33,11 +33,11 @@ from collections.abc import Iterable
 from api_gateway.core.errors import ClientError, GatewayError, UpstreamError
 from api_gateway.core.headers import Headers, HeadersLike
 from api_gateway.core.middleware import Handler
-from api_gateway.core.request import Request
+from api_gateway.core.request import IDEMPOTENT_METHODS, Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
 from api_gateway.middleware.failures import REFUSALS, SERVICE_FAILURES, Failures
-from api_gateway.middleware.repeatable import IDEMPOTENT_METHODS, UntouchedBody
+from api_gateway.middleware.repeatable import UntouchedBody
 
 MARK = "x-gateway-fallback"
 """The header of an answer that is not what was asked for."""

@@ -34,11 +34,10 @@ from collections.abc import Awaitable
 from api_gateway.core.clock import NANOSECONDS, Clock, SystemClock
 from api_gateway.core.errors import GatewayError
 from api_gateway.core.middleware import Handler
-from api_gateway.core.request import Request
+from api_gateway.core.request import IDEMPOTENT_METHODS, Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
-from api_gateway.middleware.delay_queue import DelayQueue
-from api_gateway.middleware.repeatable import IDEMPOTENT_METHODS
+from api_gateway.middleware.expiry_queue import ExpiryQueue
 from api_gateway.resilience.hedging import Hedging
 
 _log = logging.getLogger("api_gateway.errors")
@@ -62,7 +61,7 @@ class HedgeMiddleware:
         """`hedging` says when an answer is late, and how many second calls there may be."""
         self._hedging = hedging
         self._clock = clock or SystemClock()
-        self._queue: DelayQueue | None = None
+        self._queue: ExpiryQueue | None = None
         self.hedges = self.wins = self.out_of_budget = 0
 
     def __call__(self, request: Request, context: RequestContext, call_next: Handler) -> Awaitable[Response]:
@@ -77,7 +76,7 @@ class HedgeMiddleware:
         queue = self._queue_of(task.get_loop())
         self._hedging.record_request(self._clock.monotonic())
         race = _Race(self, task, request, context, call_next)
-        queue.add(race)
+        queue.add(race, self._hedging.after / NANOSECONDS)
         try:
             response = await call_next(request, context)
         except BaseException as error:
@@ -93,9 +92,9 @@ class HedgeMiddleware:
         assert winner is not None, "there is an answer, even if it is not this one"
         return winner
 
-    def _queue_of(self, loop: asyncio.AbstractEventLoop) -> DelayQueue:
+    def _queue_of(self, loop: asyncio.AbstractEventLoop) -> ExpiryQueue:
         if self._queue is None or self._queue.loop is not loop:
-            self._queue = DelayQueue(loop, self._hedging.after / NANOSECONDS)
+            self._queue = ExpiryQueue(loop)
         return self._queue
 
     @property
@@ -153,7 +152,7 @@ class _Race:
         self._answer: Response | None = None
         self.second = None
 
-    def overdue(self) -> None:
+    def expire(self) -> None:
         """The first answer is late: make the second call, if the budget allows."""
         if not self._hedge.allows():
             return

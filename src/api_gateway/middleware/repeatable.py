@@ -12,9 +12,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator
 
-IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
-"""The safe methods, PUT and DELETE (RFC 9110 9.2.2)."""
-
 
 class UntouchedBody:
     """A streamed body that remembers whether anybody has asked for its first chunk."""

@@ -104,7 +104,7 @@ class FakeService:
         """
         loop = asyncio.get_running_loop()
         self.arrived += 1
-        fault = active_fault(self._faults, loop.time(), "refuse", "hang", "reset") if self._faults else None
+        fault = active_fault(self._faults, loop.time(), "refuse", "hang", "reset")
         if fault is not None and fault.kind == "refuse":
             self.refused += 1
             raise ConnectFailed(f"{self.name}: connection refused")
@@ -129,7 +129,7 @@ class FakeService:
                 self.wasted += 1
                 continue
             self.busy += 1
-            slow = active_fault(self._faults, loop.time(), "slow") if self._faults else None
+            slow = active_fault(self._faults, loop.time(), "slow")
             seconds = self.service_time.draw(self._random) * (slow.factor if slow else 1)
             loop.call_later(seconds, self._finish, served, loop)
 

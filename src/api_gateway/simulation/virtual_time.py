@@ -112,6 +112,7 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
 
     def _run_once(self) -> None:
         """One turn: what is ready now, and nothing that becomes ready by it."""
+        # Handles are asked for `_cancelled`, as BaseEventLoop does: this is where a simulation spends its time.
         ready = self._ready  # type: ignore[attr-defined]  # BaseEventLoop's queue: there is no public way
         timers = self._timers
         while timers and timers[0][2]._cancelled:

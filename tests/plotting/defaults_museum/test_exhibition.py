@@ -1,4 +1,3 @@
-import logging
 import math
 from functools import cache
 
@@ -25,11 +24,6 @@ def before_nginx() -> Visit:
 
 
 SENT = [number / 10 for number in range(SECONDS * 10)]
-
-
-@pytest.fixture(autouse=True)
-def quiet_log() -> None:
-    logging.getLogger("api_gateway").addHandler(logging.NullHandler())
 
 
 def made(bad: range, calls: dict[int, int], outage: exhibition.Outage = HANGS) -> Visit:

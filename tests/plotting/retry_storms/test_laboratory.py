@@ -1,4 +1,3 @@
-import logging
 from functools import cache
 
 import pytest
@@ -24,11 +23,6 @@ def calm() -> Storm:
 @cache
 def stormy() -> Storm:
     return storm(Setup(retries=3), seconds=80)
-
-
-@pytest.fixture(autouse=True)
-def quiet_log() -> None:
-    logging.getLogger("api_gateway").addHandler(logging.NullHandler())
 
 
 def test_two_runs_are_the_same_and_meet_the_same_arrivals() -> None:

@@ -25,7 +25,6 @@ from api_gateway.backend.endpoint import Endpoint
 from api_gateway.build import build_gateway
 from api_gateway.core.clock import Clock
 from api_gateway.plotting.defaults_museum.preset import Preset, middleware_of
-from api_gateway.plotting.retry_storms.impatient_transport import ImpatientTransport
 from api_gateway.simulation import (
     Experiment,
     Exponential,
@@ -37,6 +36,7 @@ from api_gateway.simulation import (
     open_loop,
     run,
 )
+from api_gateway.simulation.impatient_transport import ImpatientTransport
 from api_gateway.transport.in_process import InProcessTransport
 from api_gateway.transport.transport import Transport
 

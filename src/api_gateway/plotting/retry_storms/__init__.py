@@ -1,6 +1,6 @@
 """Retry storms in pictures: what `notebooks/05_retry_storms.ipynb` is made of.
 
-Reading order: `impatient_transport.py`, `laboratory.py` (the experiment), `timeline.py`, `amplification.py`, `fate.py`
+Reading order: `laboratory.py` (the experiment), `timeline.py`, `amplification.py`, `fate.py`
 (the map), `crowd.py` (backoff and jitter).
 """
 

@@ -31,7 +31,6 @@ from api_gateway.middleware.bulkhead import BulkheadMiddleware
 from api_gateway.middleware.circuit_breaking import CircuitBreakingMiddleware
 from api_gateway.middleware.retry import RetryMiddleware
 from api_gateway.middleware.throttle import ThrottleMiddleware
-from api_gateway.plotting.retry_storms.impatient_transport import ImpatientTransport
 from api_gateway.resilience import CircuitBreaker, CountWindow, RetryBudget
 from api_gateway.resilience.adaptive_throttle import AdaptiveThrottle
 from api_gateway.resilience.backoff import Backoff
@@ -46,6 +45,7 @@ from api_gateway.simulation import (
     open_loop,
     run,
 )
+from api_gateway.simulation.impatient_transport import ImpatientTransport
 from api_gateway.transport.in_process import InProcessTransport
 
 CAPACITY = 100

@@ -19,7 +19,7 @@ from collections.abc import Callable, Coroutine
 
 from api_gateway.core.errors import BadRequest, ConnectFailed, ConnectTimeout, UpstreamReset
 from api_gateway.core.headers import field_line, message_head
-from api_gateway.core.request import Request
+from api_gateway.core.request import IDEMPOTENT_METHODS, Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
 from api_gateway.transport.forwarding import REWRITTEN, VIA
@@ -28,9 +28,6 @@ from api_gateway.transport.http1.pool import ConnectionPool
 from api_gateway.transport.http1.request_body import send_chunked, send_counted
 from api_gateway.transport.origin import Origin
 from api_gateway.transport.transport import Timeouts
-
-IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
-"""Repeating one of these has the effect of doing it once (RFC 9110 section 9.2.2)."""
 
 _VIA_LINE = field_line(VIA)
 _BODY_EXPECTED = frozenset({"POST", "PUT", "PATCH"})

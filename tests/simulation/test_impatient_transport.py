@@ -5,8 +5,8 @@ import pytest
 
 from api_gateway import Request, RequestContext
 from api_gateway.core.errors import ConnectFailed, UpstreamTimeout
-from api_gateway.plotting.retry_storms.impatient_transport import ImpatientTransport
 from api_gateway.simulation import FakeService, Fault, run
+from api_gateway.simulation.impatient_transport import ImpatientTransport
 from api_gateway.transport.in_process import InProcessTransport
 
 GET = Request("GET", "/")

@@ -1,8 +1,6 @@
-"""A loop in virtual time on which work takes time, as on a real processor; and a lag to order."""
+"""A lag to order, for what goes by the event loop's."""
 
 from __future__ import annotations
-
-from api_gateway.simulation import spend as spend
 
 
 class Late:
