@@ -93,7 +93,7 @@ def build_gateway(
     clock = clock or SystemClock()
     rate_limits = RateLimits(checked, lambda request: router.match(request).route.name, clock)
     backends: dict[str, Handler] = {}
-    tools = Tools(clock, random or Random(), rate_limits, backends)
+    tools = Tools(clock, random or Random(), rate_limits, backends, [])
 
     def layers(entries: Iterable[MiddlewareEntry], path: Path) -> list[Middleware]:
         return [_layer(entry, factories, tools, (*path, index)) for index, entry in enumerate(entries)]
@@ -116,7 +116,7 @@ def build_gateway(
     router = Router(routes)
     lists = {"gateway": pipeline, **{f"route {route.name}": route.middleware for route in routes}}
     show_in(metrics.registry, lists, backends.values(), clock)
-    return ApiGateway(router, backends, pipeline, clock=tools.clock, resources=rate_limits.stores)
+    return ApiGateway(router, backends, pipeline, clock=tools.clock, resources=[*rate_limits.stores, *tools.resources])
 
 
 def _checked(

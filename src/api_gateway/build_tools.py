@@ -11,6 +11,7 @@ from random import Random
 from typing import TypeAlias
 
 from api_gateway.build_rate_limits import RateLimits
+from api_gateway.core.api_gateway import Closable, Startable
 from api_gateway.core.clock import Clock
 from api_gateway.core.middleware import Handler, Middleware
 
@@ -24,6 +25,8 @@ class Tools:
     rate_limits: RateLimits
     services: Mapping[str, Handler]
     """By name; complete when the first request comes, and not before."""
+    resources: list[Startable | Closable]
+    """What a factory adds here is started before the first request, and closed after the last."""
 
 
 MiddlewareFactory: TypeAlias = Callable[[object, Tools], Middleware]

@@ -21,19 +21,12 @@ from api_gateway.backend.round_robin_load_balancer import RoundRobinLoadBalancer
 from api_gateway.backend.slow_start import SlowStart
 from api_gateway.core.api_gateway import ApiGateway
 from api_gateway.core.clock import NANOSECONDS, ManualClock
-from api_gateway.core.errors import (
-    BadRequest,
-    CircuitOpen,
-    ConnectFailed,
-    GatewayError,
-    NoHealthyEndpoint,
-    UpstreamError,
-    UpstreamTimeout,
-)
+from api_gateway.core.errors import BadRequest, CircuitOpen, GatewayError, NoHealthyEndpoint
 from api_gateway.core.middleware import Handler, Middleware
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import ConnectFailed, UpstreamError, UpstreamTimeout
 from api_gateway.routing.route import Route
 from api_gateway.routing.router import Router
 from api_gateway.simulation import Experiment, FakeService, Fault, Steady, VirtualClock, open_loop, run

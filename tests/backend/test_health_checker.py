@@ -14,10 +14,10 @@ from api_gateway.backend.backend_service import BackendService
 from api_gateway.backend.endpoint import Endpoint
 from api_gateway.backend.health_check import HealthCheck
 from api_gateway.backend.health_checker import LARGEST, HealthChecker
-from api_gateway.core.errors import ConnectFailed
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import ConnectFailed
 from api_gateway.simulation import FakeService, Fault, VirtualClock, run
 from api_gateway.transport.http1 import Http1Transport
 from api_gateway.transport.transport import Transport

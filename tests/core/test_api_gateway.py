@@ -13,7 +13,8 @@ from api_gateway import ApiGateway, Handler, Observer, Request, RequestContext, 
 from api_gateway.core.canonical_request import canonical_request
 from api_gateway.core.clock import ManualClock
 from api_gateway.core.error_boundary import error_boundary
-from api_gateway.core.errors import ConfigurationError, NotFound, UpstreamReset
+from api_gateway.core.errors import ConfigurationError, NotFound
+from api_gateway.core.upstream_errors import UpstreamReset
 
 
 async def users(request: Request, context: RequestContext) -> Response:

@@ -13,12 +13,13 @@ import pytest
 from api_gateway.core import asgi
 from api_gateway.core.asgi import CONNECTION_EXTENSION, AsgiApplication, Message, Scope
 from api_gateway.core.clock import ManualClock
-from api_gateway.core.errors import ClientDisconnected, RequestTimeout, UpstreamReset
+from api_gateway.core.errors import ClientDisconnected, RequestTimeout
 from api_gateway.core.headers import HeaderPairs
 from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import UpstreamReset
 
 DISCONNECT: Message = {"type": "http.disconnect"}
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api_gateway.core.canonical_request import HOP_BY_HOP, canonical_request, without_hop_by_hop
+from api_gateway.core.canonical_request import HOP_BY_HOP, IDENTITY_HEADERS, canonical_request, without_hop_by_hop
 from api_gateway.core.errors import BadRequest, ClientError, ExpectationFailed, MethodNotAllowed
 from api_gateway.core.headers import HeaderPairs, Headers
 from api_gateway.core.request import Request
@@ -148,7 +148,12 @@ async def test_a_name_that_merely_resembles_a_named_one_stays() -> None:
 
 @pytest.mark.parametrize("name", [b"x_user_id", b"x-user_id", b"_", b"x_forwarded_for", b"content_length"])
 async def test_a_name_with_an_underscore_is_dropped(name: bytes) -> None:
-    assert await kept((name, b"admin"), (b"x-user-id", b"1")) == [(b"x-user-id", b"1")]
+    assert await kept((name, b"admin"), (b"x-user", b"1")) == [(b"x-user", b"1")]
+
+
+@pytest.mark.parametrize("name", sorted(IDENTITY_HEADERS))
+async def test_nobody_outside_says_who_is_calling(name: bytes) -> None:
+    assert await kept((name, b"admin"), (b"x-user", b"1"), (name, b"root")) == [(b"x-user", b"1")]
 
 
 _names = st.sampled_from([*sorted(HOP_BY_HOP), b"x-a", b"x-b", b"accept", b"x_a", b"content-length"])

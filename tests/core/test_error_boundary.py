@@ -18,12 +18,12 @@ from api_gateway.core.errors import (
     MethodNotAllowed,
     NotFound,
     RateLimited,
-    UpstreamReset,
 )
 from api_gateway.core.headers import Headers
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import UpstreamReset
 
 REQUEST = Request("GET", "/orders/1")
 

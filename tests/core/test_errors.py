@@ -7,20 +7,18 @@ from http import HTTPStatus
 
 import pytest
 
-from api_gateway.core import errors
+from api_gateway.core import errors, upstream_errors
 from api_gateway.core.errors import (
     ClientDisconnected,
     ClientError,
     ConfigurationError,
-    ConnectFailed,
-    ConnectTimeout,
     GatewayError,
     MethodNotAllowed,
     NotFound,
-    UpstreamError,
-    UpstreamReset,
+    Unauthenticated,
 )
 from api_gateway.core.headers import Headers
+from api_gateway.core.upstream_errors import ConnectFailed, ConnectTimeout, UpstreamError, UpstreamReset
 
 _ABSTRACT = {GatewayError, ClientError, UpstreamError}
 
@@ -29,13 +27,15 @@ def _family(root: type[GatewayError]) -> list[type[GatewayError]]:
     return [root, *(member for child in root.__subclasses__() for member in _family(child))]
 
 
-# Only the tree's own file: tests and plug-ins may add classes of their own.
-ALL = [each for each in _family(GatewayError) if each.__module__ == errors.__name__]
+# Only the tree's own files: tests and plug-ins may add classes of their own.
+ALL = [each for each in _family(GatewayError) if each.__module__ in (errors.__name__, upstream_errors.__name__)]
 CONCRETE = [each for each in ALL if each not in _ABSTRACT]
 
 
 def _make(kind: type[GatewayError]) -> GatewayError:
-    return MethodNotAllowed(["GET"]) if kind is MethodNotAllowed else kind("what happened")
+    if kind is MethodNotAllowed:
+        return MethodNotAllowed(["GET"])
+    return Unauthenticated("what happened", challenges=["Bearer"]) if kind is Unauthenticated else kind("what happened")
 
 
 def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:

@@ -11,11 +11,12 @@ import pytest
 
 from api_gateway import ApiGateway, Route, Router
 from api_gateway.core.clock import NANOSECONDS
-from api_gateway.core.errors import ConnectFailed, DeadlineExceeded, Overloaded, UpstreamReset
+from api_gateway.core.errors import DeadlineExceeded, Overloaded
 from api_gateway.core.middleware import Handler, chain
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import ConnectFailed, UpstreamReset
 from api_gateway.middleware.bulkhead import BulkheadMiddleware
 from api_gateway.middleware.deadline import DeadlineMiddleware
 from api_gateway.middleware.request_priority import RequestPriority

@@ -17,18 +17,15 @@ from api_gateway import ApiGateway, BackendService, Endpoint, Handler, Request, 
 from api_gateway.core.clock import NANOSECONDS, SystemClock
 from api_gateway.core.errors import (
     CircuitOpen,
-    ConnectFailed,
     DeadlineExceeded,
     GatewayError,
     InternalError,
     NoHealthyEndpoint,
     Overloaded,
     PayloadTooLarge,
-    UpstreamProtocolError,
-    UpstreamReset,
-    UpstreamTimeout,
 )
 from api_gateway.core.middleware import Middleware
+from api_gateway.core.upstream_errors import ConnectFailed, UpstreamProtocolError, UpstreamReset, UpstreamTimeout
 from api_gateway.middleware.circuit_breaking import CircuitBreakingMiddleware
 from api_gateway.middleware.deadline import DeadlineMiddleware
 from api_gateway.resilience.circuit_breaker import CircuitBreaker

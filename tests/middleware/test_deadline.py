@@ -10,11 +10,12 @@ import pytest
 
 from api_gateway import ApiGateway, Route, Router
 from api_gateway.core.clock import NANOSECONDS, ManualClock
-from api_gateway.core.errors import DeadlineExceeded, UpstreamReset
+from api_gateway.core.errors import DeadlineExceeded
 from api_gateway.core.middleware import Handler, chain
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import UpstreamReset
 from api_gateway.middleware.deadline import DeadlineMiddleware
 
 REQUEST = Request("GET", "/")

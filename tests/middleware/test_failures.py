@@ -7,8 +7,6 @@ import pytest
 from api_gateway.core.errors import (
     BadRequest,
     CircuitOpen,
-    ConnectFailed,
-    ConnectTimeout,
     DeadlineExceeded,
     GatewayError,
     InternalError,
@@ -16,6 +14,10 @@ from api_gateway.core.errors import (
     NoHealthyEndpoint,
     Overloaded,
     RateLimited,
+)
+from api_gateway.core.upstream_errors import (
+    ConnectFailed,
+    ConnectTimeout,
     UpstreamError,
     UpstreamProtocolError,
     UpstreamReset,

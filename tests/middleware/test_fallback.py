@@ -12,17 +12,15 @@ from api_gateway.core.errors import (
     BadRequest,
     CircuitOpen,
     ClientDisconnected,
-    ConnectFailed,
     DeadlineExceeded,
     GatewayError,
     LimitsUnavailable,
     NoHealthyEndpoint,
     Overloaded,
     RateLimited,
-    UpstreamReset,
-    UpstreamTimeout,
 )
 from api_gateway.core.middleware import chain
+from api_gateway.core.upstream_errors import ConnectFailed, UpstreamReset, UpstreamTimeout
 from api_gateway.middleware.fallback import FallbackMiddleware, StatedResponse
 from api_gateway.transport.in_process import InProcessTransport
 from tests.support.attempts import GET, POST, Outcome, Scripted, chunks

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from api_gateway import BackendService, Endpoint, Request, RequestContext, Response
 from api_gateway.core.clock import NANOSECONDS
-from api_gateway.core.errors import ConnectFailed, DeadlineExceeded, GatewayError, UpstreamReset
+from api_gateway.core.errors import DeadlineExceeded, GatewayError
 from api_gateway.core.middleware import Handler
+from api_gateway.core.upstream_errors import ConnectFailed, UpstreamReset
 from api_gateway.middleware.deadline import DeadlineMiddleware
 from api_gateway.middleware.hedge import HedgeMiddleware
 from api_gateway.resilience.hedging import Hedging

@@ -11,7 +11,8 @@ import pytest
 
 from api_gateway import ApiGateway, BackendService, Endpoint, Handler, Request, RequestContext, Response, Route, Router
 from api_gateway.core.clock import ManualClock
-from api_gateway.core.errors import ClientDisconnected, UpstreamReset, UpstreamTimeout
+from api_gateway.core.errors import ClientDisconnected
+from api_gateway.core.upstream_errors import UpstreamReset, UpstreamTimeout
 from api_gateway.middleware.logging_middleware import LoggingMiddleware
 from api_gateway.middleware.request_id import RequestIdMiddleware
 from api_gateway.transport.in_process import InProcessTransport

@@ -10,7 +10,8 @@ from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
 from api_gateway import ApiGateway, BackendService, Endpoint, Handler, Request, RequestContext, Response, Route, Router
 from api_gateway.core.clock import ManualClock
-from api_gateway.core.errors import ClientDisconnected, UpstreamReset, UpstreamTimeout
+from api_gateway.core.errors import ClientDisconnected
+from api_gateway.core.upstream_errors import UpstreamReset, UpstreamTimeout
 from api_gateway.middleware.metrics import BUCKETS, MetricsMiddleware
 from api_gateway.transport.in_process import InProcessTransport
 

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from api_gateway.core.errors import ClientDisconnected, DeadlineExceeded, UpstreamReset
+from api_gateway.core.errors import ClientDisconnected, DeadlineExceeded
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import UpstreamReset
 from api_gateway.middleware.outcome import outcome
 
 

@@ -9,18 +9,20 @@ import pytest
 from api_gateway.core.errors import (
     CircuitOpen,
     ClientDisconnected,
-    ConnectFailed,
-    ConnectTimeout,
     DeadlineExceeded,
     NoHealthyEndpoint,
     Overloaded,
     RateLimited,
+)
+from api_gateway.core.request_context import RequestContext
+from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import (
+    ConnectFailed,
+    ConnectTimeout,
     UpstreamProtocolError,
     UpstreamReset,
     UpstreamTimeout,
 )
-from api_gateway.core.request_context import RequestContext
-from api_gateway.core.response import Response
 from api_gateway.middleware.overload_signs import Sign, sign_of_answer, sign_of_error
 
 SECOND = 1_000_000_000

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from api_gateway import Headers, Request, RequestContext
 from api_gateway.core.errors import BadRequest, CallerUnknown, NotFound
+from api_gateway.core.identity import Identity
 from api_gateway.middleware.rate_limit_keys import (
     IN_PROCESS,
     ByHeader,
@@ -81,7 +82,7 @@ def test_an_identity_is_needed_and_two_are_two_keys() -> None:
     one, other = RequestContext(), RequestContext()
     with pytest.raises(CallerUnknown):
         by_identity(GET, one)
-    one.identity, other.identity = "anna", "berta"
+    one.identity, other.identity = Identity("anna", "jwt"), Identity("berta", "jwt")
     assert by_identity(GET, one) != by_identity(GET, other)
 
 

@@ -12,6 +12,7 @@ import pytest
 from api_gateway import ApiGateway, Handler, Middleware, Request, RequestContext, Response, Route, Router
 from api_gateway.core.clock import NANOSECONDS, ManualClock
 from api_gateway.core.errors import BadRequest, DeadlineExceeded, LimitsUnavailable, NotFound, RateLimited
+from api_gateway.core.identity import Identity
 from api_gateway.middleware.rate_limit_keys import ByHeader, ByRoute, by_client_ip, by_identity
 from api_gateway.middleware.rate_limit_metrics import RateLimitMetrics
 from api_gateway.middleware.rate_limit_middleware import RateLimitMiddleware, RatePolicy
@@ -63,7 +64,7 @@ class World:
         service: Handler | None = None,
     ) -> Response:
         context = RequestContext(self.clock.monotonic(), address, "http", "1.1")
-        context.tier = tier
+        context.identity = Identity("anna", "api_key", tier=tier) if tier else None
         if deadline is not None:
             context.deadline = self.clock.monotonic() + round(deadline * NANOSECONDS)
         return await self.limit(request, context, service or self.service)
@@ -218,7 +219,8 @@ async def test_several_limits_are_charged_all_or_not_at_all() -> None:
 
 async def test_a_coarse_limit_and_a_finer_one_behind_it_both_hold_and_both_tell() -> None:
     async def authenticate(request: Request, context: RequestContext, call_next: Handler) -> Response:
-        context.identity = request.header("authorization") or ""
+        token = request.header("authorization")
+        context.identity = Identity(token, "introspection") if token else None
         return await call_next(request, context)
 
     coarse, fine = World(RatePolicy(WINDOW, by_client_ip)), World(RatePolicy(BUCKET, by_identity))

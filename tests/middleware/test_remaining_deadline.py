@@ -10,8 +10,9 @@ import pytest
 from api_gateway import ApiGateway, Request, RequestContext, Response, Route, Router
 from api_gateway.core.canonical_request import EXPECTED_TIMEOUT
 from api_gateway.core.clock import NANOSECONDS, ManualClock
-from api_gateway.core.errors import ConnectFailed, DeadlineExceeded
+from api_gateway.core.errors import DeadlineExceeded
 from api_gateway.core.middleware import chain
+from api_gateway.core.upstream_errors import ConnectFailed
 from api_gateway.middleware.hedge import HedgeMiddleware
 from api_gateway.middleware.remaining_deadline import RemainingDeadlineMiddleware
 from api_gateway.middleware.retry import RetryMiddleware

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from api_gateway.core.identity import Identity
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.middleware.request_priority import RequestPriority, same_for_all
@@ -18,7 +19,7 @@ def request(claim: str | None = None) -> Request:
 
 def context(tier: str = "", route: str = "") -> RequestContext:
     found = RequestContext()
-    found.tier, found.route = tier, route
+    found.identity, found.route = Identity("anna", "api_key", tier=tier), route
     return found
 
 

@@ -15,18 +15,20 @@ from api_gateway.core.errors import (
     BadRequest,
     CircuitOpen,
     ClientDisconnected,
-    ConnectFailed,
-    ConnectTimeout,
     DeadlineExceeded,
     GatewayError,
     NoHealthyEndpoint,
     Overloaded,
     RateLimited,
+)
+from api_gateway.core.middleware import chain
+from api_gateway.core.upstream_errors import (
+    ConnectFailed,
+    ConnectTimeout,
     UpstreamProtocolError,
     UpstreamReset,
     UpstreamTimeout,
 )
-from api_gateway.core.middleware import chain
 from api_gateway.middleware.retry import DEFAULT_FAILURES, RetryMiddleware
 from api_gateway.resilience.backoff import Backoff
 from api_gateway.resilience.retry_budget import RetryBudget

@@ -11,15 +11,9 @@ import pytest
 
 from api_gateway import ApiGateway, BackendService, Endpoint, Handler, Request, RequestContext, Response, Route, Router
 from api_gateway.core.clock import NANOSECONDS, Clock, ManualClock
-from api_gateway.core.errors import (
-    CircuitOpen,
-    ClientDisconnected,
-    ConnectFailed,
-    NoHealthyEndpoint,
-    Overloaded,
-    UpstreamTimeout,
-)
+from api_gateway.core.errors import CircuitOpen, ClientDisconnected, NoHealthyEndpoint, Overloaded
 from api_gateway.core.middleware import Middleware
+from api_gateway.core.upstream_errors import ConnectFailed, UpstreamTimeout
 from api_gateway.middleware.circuit_breaking import CircuitBreakingMiddleware
 from api_gateway.middleware.deadline import DeadlineMiddleware
 from api_gateway.middleware.throttle import ThrottleMiddleware

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from api_gateway import Request, RequestContext, Response
-from api_gateway.core.errors import ConnectFailed, UpstreamReset
+from api_gateway.core.upstream_errors import ConnectFailed, UpstreamReset
 from api_gateway.simulation import run
 from api_gateway.simulation.fake_service import FakeService
 from api_gateway.simulation.fault import Fault

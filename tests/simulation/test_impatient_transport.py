@@ -4,7 +4,7 @@ from random import Random
 import pytest
 
 from api_gateway import Request, RequestContext
-from api_gateway.core.errors import ConnectFailed, UpstreamTimeout
+from api_gateway.core.upstream_errors import ConnectFailed, UpstreamTimeout
 from api_gateway.simulation import FakeService, Fault, run
 from api_gateway.simulation.impatient_transport import ImpatientTransport
 from api_gateway.transport.in_process import InProcessTransport

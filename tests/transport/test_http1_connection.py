@@ -10,10 +10,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from api_gateway.core.errors import GatewayError, UpstreamProtocolError, UpstreamReset, UpstreamTimeout
+from api_gateway.core.errors import GatewayError
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import UpstreamProtocolError, UpstreamReset, UpstreamTimeout
 from api_gateway.transport.http1 import connection as connection_module
 from api_gateway.transport.http1.connection import Http1Connection
 from api_gateway.transport.http1.transport import Http1Transport

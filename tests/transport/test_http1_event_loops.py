@@ -11,9 +11,9 @@ from typing import TypeAlias
 
 import pytest
 
-from api_gateway.core.errors import ConnectFailed, UpstreamProtocolError, UpstreamReset, UpstreamTimeout
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
+from api_gateway.core.upstream_errors import ConnectFailed, UpstreamProtocolError, UpstreamReset, UpstreamTimeout
 from api_gateway.transport.http1 import Http1Transport
 from tests.support.certificates import client_context, server_context
 from tests.support.http1_client import SHORT, Http1Client, http1_client

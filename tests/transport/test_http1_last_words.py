@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from api_gateway.core.errors import UpstreamReset
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
+from api_gateway.core.upstream_errors import UpstreamReset
 from api_gateway.transport.http1 import Http1Transport
 from api_gateway.transport.http1.last_words import last_words
 from tests.support.http1_client import SHORT

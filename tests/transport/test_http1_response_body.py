@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from api_gateway.core.errors import UpstreamReset
+from api_gateway.core.upstream_errors import UpstreamReset
 from api_gateway.transport.http1.response_body import HIGH_WATER, ResponseBody
 
 

@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from api_gateway.core.errors import UpstreamReset
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import UpstreamReset
 from api_gateway.transport.http1 import Http1Transport
 from api_gateway.transport.http1.tls_end import ended_by_service
 from api_gateway.transport.transport import Timeouts

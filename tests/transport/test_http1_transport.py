@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 import trustme
 
-from api_gateway.core.errors import (
-    BadRequest,
+from api_gateway.core.errors import BadRequest
+from api_gateway.core.headers import Headers
+from api_gateway.core.request import Request
+from api_gateway.core.request_context import RequestContext
+from api_gateway.core.upstream_errors import (
     ConnectFailed,
     ConnectTimeout,
     UpstreamError,
     UpstreamReset,
     UpstreamTimeout,
 )
-from api_gateway.core.headers import Headers
-from api_gateway.core.request import Request
-from api_gateway.core.request_context import RequestContext
 from api_gateway.transport.http1 import Http1Transport
 from api_gateway.transport.transport import Timeouts
 from tests.support.certificates import client_context, server_context

@@ -8,19 +8,19 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from api_gateway.core.errors import (
+from api_gateway.core.errors import PayloadTooLarge
+from api_gateway.core.headers import HeadersLike
+from api_gateway.core.request import Body, Request
+from api_gateway.core.request_context import RequestContext
+from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import (
     ConnectFailed,
     ConnectTimeout,
-    PayloadTooLarge,
     UpstreamError,
     UpstreamProtocolError,
     UpstreamReset,
     UpstreamTimeout,
 )
-from api_gateway.core.headers import HeadersLike
-from api_gateway.core.request import Body, Request
-from api_gateway.core.request_context import RequestContext
-from api_gateway.core.response import Response
 from api_gateway.transport.httpx_transport import HttpxTransport
 from api_gateway.transport.transport import Timeouts
 from tests.support.certificates import client_context, server_context

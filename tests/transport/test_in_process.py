@@ -17,10 +17,11 @@ from starlette.responses import Response as StarletteResponse
 from starlette.routing import Route
 
 from api_gateway.core.asgi import Message, Receive, Scope, Send
-from api_gateway.core.errors import ConnectFailed, PayloadTooLarge, UpstreamProtocolError, UpstreamReset
+from api_gateway.core.errors import PayloadTooLarge
 from api_gateway.core.request import Body, Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import ConnectFailed, UpstreamProtocolError, UpstreamReset
 from api_gateway.transport.in_process import AsgiApp, AsgiService, InProcessTransport
 
 START: Message = {"type": "http.response.start", "status": 200, "headers": []}

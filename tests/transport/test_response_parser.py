@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from api_gateway.core.errors import UpstreamProtocolError
+from api_gateway.core.upstream_errors import UpstreamProtocolError
 from api_gateway.transport.http1.response_parser import MAX_FIELDS, MAX_HEAD_BYTES, MAX_INTERIM, ResponseParser
 from tests.support.misbehaving_origin import CANNED
 from tests.support.naive_response_parser import Malformed, Message, parse

@@ -27,11 +27,12 @@ from api_gateway.backend.outlier_detection import OutlierDetection, OutlierDetec
 from api_gateway.backend.round_robin_load_balancer import RoundRobinLoadBalancer
 from api_gateway.backend.slow_start import SlowStart
 from api_gateway.core.clock import Clock, SystemClock
-from api_gateway.core.errors import NoHealthyEndpoint, UpstreamError
+from api_gateway.core.errors import NoHealthyEndpoint
 from api_gateway.core.middleware import Middleware, chain
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import UpstreamError
 from api_gateway.transport.transport import Transport
 
 

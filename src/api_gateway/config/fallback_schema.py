@@ -19,7 +19,8 @@ from typing import Annotated, TypeAlias
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from api_gateway.config.failure_fields import failures, refuse_yaml_true
-from api_gateway.config.fields import Text, header_name, text
+from api_gateway.config.fields import Text, text
+from api_gateway.config.http_fields import header_name
 from api_gateway.config.model import Model
 from api_gateway.config.problems import Finding, Refusal, did_you_mean, shown
 from api_gateway.core.headers import Headers

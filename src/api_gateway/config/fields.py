@@ -11,27 +11,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, SecretStr, WithJsonSchema
 
 from api_gateway.config.not_yet import NOT_YET, not_yet
 from api_gateway.config.problems import Refusal, did_you_mean, shown
 from api_gateway.config.units import DURATION_REMEDY, SIZE_REMEDY, parse_duration, parse_rate, parse_size
-from api_gateway.core.canonical_path import canonical_path
-from api_gateway.core.canonical_request import HOP_BY_HOP
 from api_gateway.core.clock import NANOSECONDS
-from api_gateway.core.errors import BadRequest, ConfigurationError
-from api_gateway.routing.predicates import Matching
-from api_gateway.routing.route import PRESERVE, Pattern, Route
-from api_gateway.transport.origin import Origin
 
 _WHOLE = re.compile(r"[0-9]{1,15}", re.ASCII)
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_HOST_HEADER = re.compile(r"(?:[A-Za-z0-9\-._]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
-_URL_HOST = re.compile(r"[A-Za-z0-9\-._]+|[0-9A-Fa-f:.]+")
-# The edge drops these before any route looks (core/canonical_request.py).
-_NEVER_SEEN = {name.decode() for name in HOP_BY_HOP} | {"expect"}
 
 
 def text(value: object) -> str:
@@ -112,77 +102,18 @@ def _network(value: object) -> str:
     raise Refusal(f"{name!r} has bits set behind its prefix, perhaps {meant} was meant", remedy)
 
 
-def _endpoint_url(value: object) -> str:
-    remedy = "write http://host:port or https://host:port, with a base path if need be"
-    url = text(value)
-    try:
-        origin = Origin.parse(url)
-        base_is_canonical = origin.base_path in ("", canonical_path(origin.base_path or "/"))
-    except ConfigurationError as error:
-        raise Refusal(_sentence(error), remedy) from None
-    except BadRequest as error:
-        raise Refusal(f"endpoint {url!r}: {_sentence(error)}", remedy) from None
-    if "@" in origin.authority or not _URL_HOST.fullmatch(origin.host) or origin.authority.endswith(":0"):
-        raise Refusal(f"{url!r} does not name a host and a port from 1 to 65535, and nothing else", remedy)
-    if not base_is_canonical:
-        raise Refusal(f"the path of {url!r} is not in canonical form", remedy)
-    return url
+def _secret(value: object) -> str:
+    # Never shown, not even where it is wrong.
+    if not isinstance(value, str) or not value.strip():
+        raise Refusal("expected a secret, as text", "write ${NAME} and set the environment variable NAME")
+    return value
 
 
-def _path_pattern(value: object) -> str:
-    path = text(value)
-    try:
-        Pattern.parse(path)
-    except ConfigurationError as error:
-        raise Refusal(_sentence(error), "write a path such as /users, /users/{id} or /users/*") from None
-    return path
-
-
-def _host_pattern(value: object) -> str:
-    host = text(value)
-    try:
-        return Route("/", "-", hosts=[host]).hosts[0]
-    except ConfigurationError:
-        remedy = "write a name such as api.example.com or *.example.com, without a port"
-        raise Refusal(f"{host!r} is not a host name", remedy) from None
-
-
-def _host_header(value: object) -> str:
-    host = text(value)
-    if host != PRESERVE and not _HOST_HEADER.fullmatch(host):
-        raise Refusal(f"{host!r} is not a value for Host", f"write {PRESERVE}, or a name with an optional port")
-    return host
-
-
-def _method(value: object) -> str:
-    method = text(value).upper()
-    if not _TOKEN.fullmatch(method) or method in ("TRACE", "CONNECT"):
-        raise Refusal(f"{method!r} is not a method that a gateway forwards", "write methods such as GET or POST")
-    return method
-
-
-def header_name(value: object) -> str:
-    """The name of a header that reaches routes and policies."""
+def _file(value: object) -> Path:
     name = text(value)
-    if not _TOKEN.fullmatch(name):
-        raise Refusal(f"{name!r} is not a header name", "use letters, digits and hyphens")
-    if "_" in name or name.lower() in _NEVER_SEEN:
-        raise Refusal(f"the header {name!r} never reaches a route: the edge removes it", "choose another header")
-    return name
-
-
-def _regular_expression(value: object) -> str:
-    expression = text(value)
-    try:
-        Matching.compile(expression)
-    except ConfigurationError as error:
-        raise Refusal(str(error), "correct it; it must match the whole value") from None
-    return expression
-
-
-def _sentence(error: Exception) -> str:
-    detail = error.detail if isinstance(error, BadRequest) else str(error)
-    return detail.removesuffix(".")
+    if "\0" in name:
+        raise Refusal(f"{shown(name)} is not the name of a file", "write a path")
+    return Path(name)
 
 
 def _schema(description: str, *types: str, examples: Collection[object] = ()) -> WithJsonSchema:
@@ -223,10 +154,8 @@ RateText: TypeAlias = Annotated[str, BeforeValidator(_rate)]
 """A rate as it was written; `units.parse_rate` reads it."""
 Network: TypeAlias = Annotated[str, BeforeValidator(_network)]
 """`address/prefix`."""
-EndpointUrl: TypeAlias = Annotated[str, BeforeValidator(_endpoint_url)]
-PathPattern: TypeAlias = Annotated[str, BeforeValidator(_path_pattern)]
-HostPattern: TypeAlias = Annotated[str, BeforeValidator(_host_pattern)]
-HostHeader: TypeAlias = Annotated[str, BeforeValidator(_host_header)]
-Method: TypeAlias = Annotated[str, BeforeValidator(_method)]
-HeaderName: TypeAlias = Annotated[str, BeforeValidator(header_name)]
-RegularExpression: TypeAlias = Annotated[str, BeforeValidator(_regular_expression)]
+Secret: TypeAlias = Annotated[
+    SecretStr, BeforeValidator(_secret), _schema("A secret, from the environment: ${NAME}", "string")
+]
+FilePath: TypeAlias = Annotated[Path, BeforeValidator(_file), _schema("The path of a file", "string")]
+"""Relative to where the gateway was started; whether it is there is found out when it is read."""

@@ -21,7 +21,8 @@ from pydantic_core import CoreSchema
 from api_gateway.backend.health_check import HealthCheck
 from api_gateway.backend.outlier_detection import OutlierDetection
 from api_gateway.backend.slow_start import SlowStart
-from api_gateway.config.fields import Count, Duration, Flag, HostHeader, text
+from api_gateway.config.fields import Count, Duration, Flag, text
+from api_gateway.config.http_fields import HostHeader
 from api_gateway.config.model import Model
 from api_gateway.config.problems import Refusal
 from api_gateway.config.share import Share, number

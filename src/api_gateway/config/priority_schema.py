@@ -14,7 +14,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from api_gateway.config.fields import Flag, HeaderName, Text, choice
+from api_gateway.config.fields import Flag, Text, choice
+from api_gateway.config.http_fields import HeaderName
 from api_gateway.config.model import Model
 from api_gateway.config.problems import Refusal
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from api_gateway.config.fields import header_name, text
+from api_gateway.config.fields import text
+from api_gateway.config.http_fields import header_name
 from api_gateway.config.problems import Refusal, did_you_mean
 
 HEADER = "header:"

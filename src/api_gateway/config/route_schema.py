@@ -22,17 +22,8 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from api_gateway.config.fields import (
-    Flag,
-    HeaderName,
-    HostHeader,
-    HostPattern,
-    Method,
-    PathPattern,
-    RegularExpression,
-    Text,
-    text,
-)
+from api_gateway.config.fields import Flag, Text, text
+from api_gateway.config.http_fields import HeaderName, HostHeader, HostPattern, Method, PathPattern, RegularExpression
 from api_gateway.config.middleware_schema import MiddlewareEntry
 from api_gateway.config.model import Model
 from api_gateway.config.problems import Refusal, shown

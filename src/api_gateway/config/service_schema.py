@@ -14,13 +14,14 @@ from pydantic_core import CoreSchema
 from api_gateway.config.circuit_breaker_schema import CircuitBreakerConfig
 from api_gateway.config.concurrency_schema import ConcurrencyConfig
 from api_gateway.config.fallback_schema import FallbackConfig
-from api_gateway.config.fields import Duration, EndpointUrl, Weight, choice
+from api_gateway.config.fields import Duration, Weight, choice
 from api_gateway.config.health_schema import (
     HealthCheckConfig,
     OutlierDetectionConfig,
     SlowStartConfig,
 )
 from api_gateway.config.hedge_schema import HedgeConfig
+from api_gateway.config.http_fields import EndpointUrl
 from api_gateway.config.load_balancer_schema import LoadBalancerConfig, NoOptions
 from api_gateway.config.model import Model
 from api_gateway.config.retry_schema import RetryConfig

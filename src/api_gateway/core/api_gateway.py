@@ -69,7 +69,7 @@ class ApiGateway:
         middleware: Sequence[Middleware] = (),
         *,
         clock: Clock | None = None,
-        resources: Sequence[Closable] = (),
+        resources: Sequence[Startable | Closable] = (),
     ) -> None:
         """Compose the chain.
 

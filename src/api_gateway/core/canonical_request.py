@@ -7,7 +7,7 @@ is one valid `Host`; the headers that belong to the client's own connection are 
 
 Also dropped: names with an underscore, which many servers read as the same name with a hyphen
 (`X_User_Id` would pose as `X-User-Id`); `Expect`, which the gateway answers itself; and what only the gateway may
-tell a service (`EXPECTED_TIMEOUT`).
+tell a service (`EXPECTED_TIMEOUT`, `IDENTITY_HEADERS`).
 
 Refused: TRACE and CONNECT (405); two or invalid `Host`s, or none on HTTP/1.1; a transfer coding
 other than chunked, or any on HTTP/1.0 (400); an expectation other than 100-continue (417).
@@ -50,10 +50,13 @@ HOP_BY_HOP = frozenset(
 EXPECTED_TIMEOUT = b"x-envoy-expected-rq-timeout-ms"
 """How long anybody will wait for the answer: the gateway's to say (`middleware/remaining_deadline.py`), no client's."""
 
+IDENTITY_HEADERS = frozenset({b"x-consumer", b"x-user-id", b"x-user-roles", b"x-user-scopes"})
+"""Who is calling: the gateway's to say (`auth/identity_headers.py`), no client's."""
+
 FORWARDABLE_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 _NEVER_FORWARDED = frozenset({"TRACE", "CONNECT"})
-_SPECIAL = HOP_BY_HOP | {b"expect", EXPECTED_TIMEOUT}
+_SPECIAL = HOP_BY_HOP | IDENTITY_HEADERS | {b"expect", EXPECTED_TIMEOUT}
 # Naming one of these in Connection must not remove it: the message would change its meaning, or
 # lose what the gateway's own request id layer, which stands further out, has just written.
 _NEVER_NAMED = frozenset({b"host", b"content-length", b"x-request-id", b"traceparent"})

@@ -48,6 +48,7 @@ def render(error: GatewayError, context: RequestContext) -> Response:
     """The response to `error`; records in `context` who failed and why."""
     context.flag = error.flag
     context.error = error.detail
+    context.error_code = error.code
     return Response(
         error.status,
         Headers.from_pairs([*problem_headers(body := problem_body(error, context.request_id)), *error.headers.pairs]),

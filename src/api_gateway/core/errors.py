@@ -3,16 +3,21 @@
     GatewayError
     |-- ClientError                    4xx: the request cannot be served as it is
     |   |-- BadRequest             400
+    |   |-- Unauthenticated        401   nobody has proved who is calling
+    |   |-- Forbidden              403   it is known who is calling, and they may not
+    |   |-- AddressDenied          403
     |   |-- CallerUnknown          403
     |   |-- NotFound               404
     |   |-- MethodNotAllowed       405
     |   |-- RequestTimeout         408
     |   |-- PayloadTooLarge        413
     |   |-- TargetTooLong          414
+    |   |-- UnsupportedMediaType   415
     |   |-- ExpectationFailed      417
+    |   |-- UnprocessableContent   422
     |   |-- RateLimited            429
     |   `-- HeadersTooLarge        431
-    |-- UpstreamError                  a service did not give an answer
+    |-- UpstreamError                  a service did not give an answer (`upstream_errors.py`)
     |   |-- ConnectFailed          502   refused, unresolvable, bad certificate
     |   |-- UpstreamReset          502   closed before or during its answer
     |   |-- UpstreamProtocolError  502   answered with something that is not HTTP
@@ -22,6 +27,7 @@
     |-- CircuitOpen                503   the service is left alone for a while
     |-- Overloaded                 503   more at once than the gateway or the service can do
     |-- LimitsUnavailable          503
+    |-- IdentityUnavailable        503   whoever could say who is calling is out of reach
     |-- DeadlineExceeded           504
     `-- InternalError              500   a defect of the gateway; details stay in its log
 
@@ -82,6 +88,31 @@ class BadRequest(ClientError):
     status, code, title, flag = 400, "bad-request", "Bad request", "DPE"
 
 
+class Unauthenticated(ClientError):
+    """Nobody has proved who is calling (RFC 9110 15.5.2).
+
+    The flag is Envoy's for a refusal by its external authorization.
+    """
+
+    status, code, title, flag = 401, "unauthenticated", "Authentication is needed", "UAEX"
+
+    def __init__(self, detail: str = "", *, challenges: Sequence[str]) -> None:
+        """`challenges` each become a `WWW-Authenticate` header; RFC 9110 11.6.1 wants at least one."""
+        super().__init__(detail, headers=Headers([("www-authenticate", challenge) for challenge in challenges]))
+
+
+class Forbidden(ClientError):
+    """It is known who is calling, and they may not (RFC 9110 15.5.4)."""
+
+    status, code, title, flag = 403, "forbidden", "Not allowed", "UAEX"
+
+
+class AddressDenied(ClientError):
+    """Nobody may call from this address (RFC 9110 15.5.4)."""
+
+    status, code, title, flag = 403, "address-denied", "Not allowed from this address", "UAEX"
+
+
 class CallerUnknown(ClientError):
     """Who is calling cannot be told, where that decides (RFC 9110 15.5.4)."""
 
@@ -123,10 +154,22 @@ class TargetTooLong(ClientError):
     status, code, title, flag = 414, "target-too-long", "Request target too long", "DPE"
 
 
+class UnsupportedMediaType(ClientError):
+    """The body's type, or its coding, is not accepted here (RFC 9110 15.5.16)."""
+
+    status, code, title, flag = 415, "unsupported-media-type", "Unsupported media type", "DPE"
+
+
 class ExpectationFailed(ClientError):
     """`Expect` asks for something other than 100-continue (RFC 9110 15.5.18)."""
 
     status, code, title, flag = 417, "expectation-failed", "Expectation failed", "DPE"
+
+
+class UnprocessableContent(ClientError):
+    """The body is well formed, but not what it must be (RFC 9110 15.5.21)."""
+
+    status, code, title, flag = 422, "unprocessable-content", "Unprocessable content", "DPE"
 
 
 class RateLimited(ClientError):
@@ -145,56 +188,6 @@ class HeadersTooLarge(ClientError):
     """The header section is over the limit (RFC 6585 section 5)."""
 
     status, code, title, flag = 431, "headers-too-large", "Request header fields too large", "DPE"
-
-
-class UpstreamError(GatewayError):
-    """The chosen endpoint gave no usable answer.
-
-    `sent` says whether any byte of the request may have reached it: if not, any request is safe
-    to send again elsewhere; if so, only an idempotent one is (RFC 9110 9.2.2).
-    """
-
-    status, code, title = 502, "upstream-error", "Bad gateway"
-
-    def __init__(self, detail: str = "", *, sent: bool = True) -> None:
-        super().__init__(detail)
-        self.sent = sent
-
-
-class ConnectFailed(UpstreamError):
-    """No connection: refused, unresolvable, or its certificate is not trusted."""
-
-    code, title, flag = "upstream-connect-failed", "The service cannot be reached", "UF"
-
-    def __init__(self, detail: str = "") -> None:
-        super().__init__(detail, sent=False)
-
-
-class ConnectTimeout(UpstreamError):
-    """No connection within the connect timeout."""
-
-    status, code, title, flag = 504, "upstream-connect-timeout", "The service cannot be reached in time", "UF"
-
-    def __init__(self, detail: str = "") -> None:
-        super().__init__(detail, sent=False)
-
-
-class UpstreamReset(UpstreamError):
-    """The connection ended before the answer did."""
-
-    code, title, flag = "upstream-reset", "The service closed the connection", "UC"
-
-
-class UpstreamProtocolError(UpstreamError):
-    """The answer is not valid HTTP; nothing of it is passed on."""
-
-    code, title, flag = "upstream-protocol-error", "The service gave an invalid answer", "UPE"
-
-
-class UpstreamTimeout(UpstreamError):
-    """The answer did not come, or stopped coming, in time."""
-
-    status, code, title, flag = 504, "upstream-timeout", "The service did not answer in time", "UT"
 
 
 class NoHealthyEndpoint(GatewayError):
@@ -220,6 +213,12 @@ class LimitsUnavailable(GatewayError):
 
     status, code, title, flag = 503, "temporary-reduced-capacity", "Temporarily at reduced capacity", "RLSE"
     problem_type = _REGISTERED + "temporary-reduced-capacity"
+
+
+class IdentityUnavailable(GatewayError):
+    """Whoever could say who is calling is out of reach, and the policy is to refuse then."""
+
+    status, code, title, flag = 503, "identity-unavailable", "Callers cannot be identified at the moment", "UAEX"
 
 
 class DeadlineExceeded(GatewayError):

@@ -15,6 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from api_gateway.core.client_certificate import ClientCertificate
+from api_gateway.core.identity import Identity
+
 _NO_PARAMETERS: Mapping[str, str] = {}
 
 
@@ -28,9 +31,11 @@ class RequestContext:
     __slots__ = (
         "attempts",
         "client_address",
+        "client_certificate",
         "deadline",
         "endpoint",
         "error",
+        "error_code",
         "flag",
         "http_version",
         "identity",
@@ -41,7 +46,6 @@ class RequestContext:
         "scheme",
         "service",
         "started",
-        "tier",
         "trace_id",
         "tried",
         "upstream_duration",
@@ -62,10 +66,10 @@ class RequestContext:
     """Identifies this request in every log; empty until assigned."""
     trace_id: str
     """The W3C trace this request belongs to: 32 hexadecimal digits; empty until assigned."""
-    identity: str
-    """Who is calling, as authentication has proved; empty until it has. Never what a client merely says."""
-    tier: str
-    """The caller's tier, such as `gold`, as the proven identity says; empty without one."""
+    client_certificate: ClientCertificate | None
+    """The certificate that the client proved to own while connecting; None without one."""
+    identity: Identity | None
+    """Who is calling, as authentication has proved; None until it has. Never what a client merely says."""
     deadline: int | None
     """Monotonic nanoseconds after which nobody waits for the answer."""
     route: str
@@ -88,6 +92,8 @@ class RequestContext:
     """Who failed, in Envoy's letters (`UT`, `NR`, ...); `-` when nobody did."""
     error: str
     """What the gateway answered itself, as a sentence for the log; empty otherwise."""
+    error_code: str
+    """The machine-readable code of that; empty otherwise."""
 
     def __init__(self, started: int = 0, peer_address: str = "", scheme: str = "http", http_version: str = "") -> None:
         self.started = started
@@ -97,8 +103,8 @@ class RequestContext:
         self.http_version = http_version
         self.request_id = ""
         self.trace_id = ""
-        self.identity = ""
-        self.tier = ""
+        self.client_certificate = None
+        self.identity = None
         self.deadline = None
         self.route = ""
         self.path_parameters = _NO_PARAMETERS
@@ -110,6 +116,12 @@ class RequestContext:
         self.upstream_host = ""
         self.flag = "-"
         self.error = ""
+        self.error_code = ""
+
+    @property
+    def tier(self) -> str:
+        """The caller's tier, such as `gold`, as the proven identity says; empty without one."""
+        return self.identity.tier if self.identity is not None else ""
 
     def fork(self) -> RequestContext:
         """A copy for an attempt beside this one: what either finds out from now on, the other does not see."""

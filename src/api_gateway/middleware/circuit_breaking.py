@@ -39,12 +39,13 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 
 from api_gateway.core.clock import NANOSECONDS, Clock, SystemClock
-from api_gateway.core.errors import CircuitOpen, UpstreamError
+from api_gateway.core.errors import CircuitOpen
 from api_gateway.core.headers import Headers
 from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import UpstreamError
 from api_gateway.middleware.timed_out import timed_out
 from api_gateway.resilience.circuit_breaker import CircuitBreaker, Permit
 from api_gateway.resilience.circuit_states import CircuitEvent, CircuitState, Transition

@@ -28,11 +28,8 @@ from api_gateway.core.errors import (
     LimitsUnavailable,
     NoHealthyEndpoint,
     Overloaded,
-    UpstreamError,
-    UpstreamProtocolError,
-    UpstreamReset,
-    UpstreamTimeout,
 )
+from api_gateway.core.upstream_errors import UpstreamError, UpstreamProtocolError, UpstreamReset, UpstreamTimeout
 
 CONNECT_ERROR = "connect_error"
 

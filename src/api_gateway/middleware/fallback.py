@@ -30,12 +30,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from api_gateway.core.errors import ClientError, GatewayError, UpstreamError
+from api_gateway.core.errors import ClientError, GatewayError
 from api_gateway.core.headers import Headers, HeadersLike
 from api_gateway.core.middleware import Handler
 from api_gateway.core.request import IDEMPOTENT_METHODS, Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import UpstreamError
 from api_gateway.middleware.failures import REFUSALS, SERVICE_FAILURES, Failures
 from api_gateway.middleware.repeatable import UntouchedBody
 

@@ -23,9 +23,10 @@ from __future__ import annotations
 import asyncio
 from enum import Enum
 
-from api_gateway.core.errors import DeadlineExceeded, Overloaded, UpstreamError, UpstreamProtocolError
+from api_gateway.core.errors import DeadlineExceeded, Overloaded
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import UpstreamError, UpstreamProtocolError
 
 
 class Sign(Enum):

@@ -74,9 +74,9 @@ def by_identity(request: Request, context: RequestContext) -> str:
     Raises:
         CallerUnknown: there is none (yet).
     """
-    if not context.identity:
+    if context.identity is None:
         raise CallerUnknown("This needs a caller who is known.")
-    return _hashed(context.identity)
+    return _hashed(context.identity.key)
 
 
 class ByHeader:

@@ -39,11 +39,11 @@ import asyncio
 from collections.abc import Iterable
 
 from api_gateway.core.clock import NANOSECONDS, Clock, SystemClock
-from api_gateway.core.errors import UpstreamError
 from api_gateway.core.middleware import Handler
 from api_gateway.core.request import IDEMPOTENT_METHODS, Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import UpstreamError
 from api_gateway.middleware.failures import SERVICE_FAILURES, Failures
 from api_gateway.middleware.repeatable import UntouchedBody
 from api_gateway.middleware.retry_after import retry_after

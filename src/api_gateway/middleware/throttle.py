@@ -31,11 +31,12 @@ from __future__ import annotations
 from random import Random
 
 from api_gateway.core.clock import Clock, SystemClock
-from api_gateway.core.errors import Overloaded, UpstreamError
+from api_gateway.core.errors import Overloaded
 from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import UpstreamError
 from api_gateway.middleware.timed_out import timed_out
 from api_gateway.resilience.adaptive_throttle import AdaptiveThrottle
 

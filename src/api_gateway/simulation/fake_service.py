@@ -25,10 +25,10 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from random import Random
 
-from api_gateway.core.errors import ConnectFailed, UpstreamReset
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import ConnectFailed, UpstreamReset
 from api_gateway.simulation.fault import Fault, active_fault
 from api_gateway.simulation.service_time import Constant, ServiceTime
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 
-from api_gateway.core.errors import UpstreamTimeout
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import UpstreamTimeout
 from api_gateway.transport.transport import Transport
 
 

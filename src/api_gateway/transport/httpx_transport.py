@@ -25,7 +25,10 @@ from collections.abc import AsyncIterator
 
 import httpx2 as httpx
 
-from api_gateway.core.errors import (
+from api_gateway.core.request import Request
+from api_gateway.core.request_context import RequestContext
+from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import (
     ConnectFailed,
     ConnectTimeout,
     UpstreamError,
@@ -33,9 +36,6 @@ from api_gateway.core.errors import (
     UpstreamReset,
     UpstreamTimeout,
 )
-from api_gateway.core.request import Request
-from api_gateway.core.request_context import RequestContext
-from api_gateway.core.response import Response
 from api_gateway.transport.forwarding import downstream_headers, upstream_headers
 from api_gateway.transport.origin import Origin
 from api_gateway.transport.transport import Timeouts

@@ -23,12 +23,12 @@ from urllib.parse import unquote
 
 from api_gateway.core.asgi import Message, Receive, Scope, Send
 from api_gateway.core.canonical_request import without_hop_by_hop
-from api_gateway.core.errors import ConnectFailed, UpstreamProtocolError, UpstreamReset
 from api_gateway.core.headers import Headers
 from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import ConnectFailed, UpstreamProtocolError, UpstreamReset
 
 AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 """An ASGI 3 application."""

@@ -2,10 +2,10 @@ import asyncio
 
 import pytest
 
-from api_gateway.core.errors import ConnectFailed
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import ConnectFailed
 from api_gateway.plotting.failures.login import (
     POLICIES,
     AuthUnavailable,
@@ -41,7 +41,8 @@ def ask(policy: Policy, method: str, token: str, *, known: bool) -> str:
             await check(request, context, service)
         except AuthUnavailable:
             return "503"
-        assert context.identity == token
+        assert context.identity is not None
+        assert context.identity.subject == token
         return "passed"
 
     return run(main)

@@ -3,10 +3,10 @@ import math
 
 import pytest
 
-from api_gateway.core.errors import UpstreamReset
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import UpstreamReset
 from api_gateway.plotting.failures.stampede import Remembered, recomputations, stampede, two_stampedes
 from api_gateway.simulation import run
 from tests.support.figures import ys

@@ -28,11 +28,11 @@ from api_gateway.backend.backend_service import BackendService
 from api_gateway.backend.endpoint import Endpoint
 from api_gateway.backend.health_check import HealthCheck
 from api_gateway.core.api_gateway import ApiGateway
-from api_gateway.core.errors import ConnectFailed
 from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import ConnectFailed
 from api_gateway.plotting.failures.laboratory import Flow, Trial, offered
 from api_gateway.plotting.style import ADMITTED, CONTEXT, INK, REFUSED, Label, Picture, label_ends, new_figure
 from api_gateway.routing.route import Route

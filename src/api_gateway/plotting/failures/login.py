@@ -29,6 +29,7 @@ from api_gateway.backend.endpoint import Endpoint
 from api_gateway.core.api_gateway import ApiGateway
 from api_gateway.core.clock import NANOSECONDS, Clock
 from api_gateway.core.errors import ClientError, GatewayError, NoHealthyEndpoint
+from api_gateway.core.identity import Identity
 from api_gateway.core.middleware import Handler, Middleware
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
@@ -80,7 +81,7 @@ class TokenCheck:
         since = self._known.get(token)
         if since is None or now - since >= self._fresh or self._policy == "ask each time":
             await self._ask(token, request, since is not None)
-        context.identity = token
+        context.identity = Identity(token, "introspection") if token else None
         return await call_next(request, context)
 
     async def _ask(self, token: str, request: Request, known: bool) -> None:

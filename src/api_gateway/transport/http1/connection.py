@@ -2,12 +2,11 @@
 
     idle -> exchange: head and body go out -> head comes in -> body comes in -> idle or closed
 
-Rule: a connection is used again only after an exchange in perfect order: request sent whole,
-answer read whole, keep-alive agreed, not one byte too many. Any doubt about where a message
-ends closes it. That is the defence against answers that reach the wrong client.
+Rule: a connection is used again only after an exchange in perfect order: request sent whole, answer read whole,
+keep-alive agreed, not one byte too many. Any doubt closes it, so no answer reaches the wrong client.
 
-Upload and answer overlap: a service may answer before it has read everything (an early 413, an
-echo), so the body is sent by a task of its own while the head is awaited.
+Upload and answer overlap: a service may answer before it has read everything (an early 413, an echo), so a task of
+its own sends the body while the head is awaited.
 """
 
 from __future__ import annotations
@@ -17,9 +16,10 @@ import select
 from collections.abc import Callable, Coroutine
 from typing import cast
 
-from api_gateway.core.errors import GatewayError, UpstreamProtocolError, UpstreamReset, UpstreamTimeout
+from api_gateway.core.errors import GatewayError
 from api_gateway.core.lazy_timer import NEVER, LazyTimer
 from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import UpstreamProtocolError, UpstreamReset, UpstreamTimeout
 from api_gateway.transport.forwarding import downstream_headers
 from api_gateway.transport.http1.last_words import last_words
 from api_gateway.transport.http1.pool import ConnectionPool

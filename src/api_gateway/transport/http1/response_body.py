@@ -13,7 +13,7 @@ import asyncio
 from collections import deque
 from typing import Protocol
 
-from api_gateway.core.errors import UpstreamReset
+from api_gateway.core.upstream_errors import UpstreamReset
 
 HIGH_WATER = 64 * 1024
 """Bytes waiting at which reading from the service stops."""

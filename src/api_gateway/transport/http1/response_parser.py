@@ -21,8 +21,8 @@ from __future__ import annotations
 
 import httptools
 
-from api_gateway.core.errors import UpstreamProtocolError
 from api_gateway.core.headers import HeaderPairs
+from api_gateway.core.upstream_errors import UpstreamProtocolError
 
 MAX_HEAD_BYTES = 64 * 1024
 """Bytes of status line and headers, interim answers included; and of trailers."""

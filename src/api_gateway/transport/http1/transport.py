@@ -17,11 +17,12 @@ import socket
 import ssl
 from collections.abc import Callable, Coroutine
 
-from api_gateway.core.errors import BadRequest, ConnectFailed, ConnectTimeout, UpstreamReset
+from api_gateway.core.errors import BadRequest
 from api_gateway.core.headers import field_line, message_head
 from api_gateway.core.request import IDEMPOTENT_METHODS, Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.upstream_errors import ConnectFailed, ConnectTimeout, UpstreamReset
 from api_gateway.transport.forwarding import REWRITTEN, VIA
 from api_gateway.transport.http1.connection import Http1Connection
 from api_gateway.transport.http1.pool import ConnectionPool

@@ -1,0 +1,1 @@
+"""Who is calling: one authenticator a file, each with one kind of proof."""
