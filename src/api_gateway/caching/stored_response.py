@@ -1,0 +1,52 @@
+"""Stored response: one answer of a service, complete, as the cache keeps it.
+
+Rule: a value. Merging a 304 into one, or dropping a field, makes another. Only whole answers become one: what was
+cut, or is a part of a representation, never does.
+
+Times are the wall clock's, in seconds since 1970, because a shared store outlives a process.
+
+What it does not do: say whether it may be used. `freshness.py` and its neighbours decide that.
+
+Source: RFC 9111 sections 3 and 4.2.3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from api_gateway.core.headers import Headers
+
+SelectingFields = tuple[tuple[str, tuple[str, ...]], ...]
+"""For each request field that `Vary` names, in lower case and sorted: its normalised members (RFC 9111 4.1)."""
+
+_OVERHEAD = 512
+"""Bytes that the objects around one answer take, about."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredResponse:
+    """An answer to a GET, and what is needed to use it again."""
+
+    status: int
+    headers: Headers
+    """As received, less what must not be stored (RFC 9111 3.1)."""
+    body: bytes
+    asked_at: float
+    """When the request was sent: `request_time` of RFC 9111 4.2.3."""
+    answered_at: float
+    """When the head of the answer came: `response_time`."""
+    selecting: SelectingFields = ()
+    """The request fields for which it is the answer; empty without `Vary`."""
+    tags: tuple[str, ...] = ()
+    """Names under which a group of answers is purged at once."""
+
+    @property
+    def effort(self) -> float:
+        """Seconds that it took to get it: what an early refresh weighs (`early_refresh.py`)."""
+        return max(0.0, self.answered_at - self.asked_at)
+
+    @property
+    def size(self) -> int:
+        """Bytes it takes in memory, about."""
+        fields = sum(len(name) + len(value) for name, value in self.headers.pairs)
+        return len(self.body) + fields + _OVERHEAD
