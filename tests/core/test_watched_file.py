@@ -70,6 +70,19 @@ def test_what_cannot_be_loaded_changes_nothing_but_the_log_once(
     assert len(caplog.records) == 1
 
 
+def test_a_defect_in_the_loader_does_not_end_the_watch(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "number"
+    path.write_text("1")
+    file = WatchedFile([path], lambda: 12 // int(path.read_text()))
+    path.write_text("00")
+    file.look()
+    assert (file.value, file.failures) == (12, 1)
+    assert "ZeroDivisionError" in caplog.text
+    path.write_text("004")
+    file.look()
+    assert file.value == 3
+
+
 def test_a_swapped_link_is_a_change(tmp_path: Path) -> None:
     old, new, link = tmp_path / "old", tmp_path / "new", tmp_path / "link"
     old.write_text("1")

@@ -38,7 +38,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 def test_without_arguments_it_prints_help(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys)
     assert (code, err) == (0, "")
-    for command in ("demo", "serve", "check", "explain", "schema"):
+    for command in ("demo", "serve", "check", "explain", "schema", "key"):
         assert f"\n    {command} " in out
 
 

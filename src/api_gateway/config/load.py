@@ -15,7 +15,7 @@ Source: YAML 1.2.2 section 10.3 (core schema).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Final
 
@@ -79,6 +79,18 @@ def load_config(path: FilePath, environment: Mapping[str, str], *, plugins: Coll
     return config
 
 
+def load_document(path: FilePath, *needed: str) -> object:
+    """The values of a YAML file beside the configuration, with the keys `needed` at its top; no variable is expanded.
+
+    Raises:
+        ConfigurationProblems: it is no YAML as the gateway takes it.
+    """
+    document = _Document(str(path), _read(path), needed)
+    if document.problems:
+        raise ConfigurationProblems(sorted(document.problems))
+    return document.value
+
+
 def _read(path: FilePath) -> str:
     try:
         return path.read_bytes().decode("utf-8")
@@ -102,9 +114,10 @@ def _prefixes(path: Path) -> Iterator[Path]:
 class _Document:
     """A YAML document as plain values, and the place of each."""
 
-    def __init__(self, file: str, text: str) -> None:
+    def __init__(self, file: str, text: str, needed: Sequence[str] = ("services", "routes")) -> None:
         self.problems: list[Problem] = []
         self._file = file
+        self._needed = needed
         self._keys: dict[Path, tuple[int, int]] = {}
         self._values: dict[Path, tuple[int, int]] = {}
         self._seen: set[int] = set()
@@ -150,11 +163,14 @@ class _Document:
         except RecursionError:
             raise _alone(self._file, 1, 1, f"nested too deeply; {MAX_DEPTH} levels are allowed") from None
         if root is None:
-            raise _alone(self._file, 1, 1, "the file is empty; it needs at least 'services' and 'routes'")
+            raise _alone(self._file, 1, 1, f"the file is empty; it needs at least {self._keys_needed('')}")
         if not isinstance(root, yaml.MappingNode):
-            message = "expected a mapping at the top; begin with 'services:' and 'routes:'"
+            message = f"expected a mapping at the top; begin with {self._keys_needed(':')}"
             raise _alone(self._file, *_place(root), message)
         return root
+
+    def _keys_needed(self, end: str) -> str:
+        return " and ".join(f"'{key}{end}'" for key in self._needed)
 
     def _read(self, node: yaml.Node, path: Path) -> object:
         self._values[path] = _place(node)

@@ -71,7 +71,10 @@ class WatchedFile(Generic[Made]):
             self.value = self._load()
         except (ConfigurationError, OSError) as error:
             self.failures += 1
-            _log.error("not reloaded, the earlier one stays in use: %s", error)  # not a defect
+            _log.error("not reloaded, the earlier one stays in use: %s", error)
+        except Exception:  # a defect in a loader must not end the watch
+            self.failures += 1
+            _log.exception("not reloaded, the earlier one stays in use")
         else:
             self.reloads += 1
             _log.info("reloaded %s", ", ".join(str(path) for path in self._paths))

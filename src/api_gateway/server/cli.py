@@ -1,4 +1,4 @@
-"""Command line: `api-gateway demo | serve | check | explain | schema`.
+"""Command line: `api-gateway demo | serve | check | explain | schema | key`.
 
 Rule: a person's mistake is answered in words, never with a traceback. What was asked for goes to
 stdout, what is wrong goes to stderr, one problem a line.
@@ -24,9 +24,11 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
+from api_gateway.core.clock import SystemClock
 from api_gateway.core.errors import ConfigurationError
 from api_gateway.core.headers import Headers
 from api_gateway.core.request import Request
+from api_gateway.server.key_command import add_key_commands
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -107,6 +109,12 @@ def _schema(_: argparse.Namespace) -> int:
     return 0
 
 
+def _document(path: Path) -> object:
+    from api_gateway.config.load import load_document
+
+    return load_document(path, "keys")
+
+
 def _request(method: str, url: tuple[str, str], headers: Sequence[tuple[str, str]]) -> Request:
     host, target = url
     fields = Headers(headers)
@@ -166,6 +174,9 @@ def _parser() -> argparse.ArgumentParser:
 
     schema = commands.add_parser("schema", help="print the JSON Schema of the configuration, for editors")
     schema.set_defaults(command=_schema)
+
+    key = commands.add_parser("key", help="make an API key, or list those of a file")
+    add_key_commands(key, _document, SystemClock())
     return parser
 
 
