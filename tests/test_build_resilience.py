@@ -246,7 +246,7 @@ async def test_load_shedding_needs_no_options() -> None:
 
 
 def test_every_policy_of_a_service_is_in_the_order_test() -> None:
-    beside = {"endpoints", "load_balancer", "transport", "timeout"}
+    beside = {"endpoints", "load_balancer", "transport", "timeout", "tls"}
     of_endpoints = {"health_check", "outlier_detection", "slow_start", "panic_threshold"}
     assert set(ServiceConfig.model_fields) - beside - of_endpoints == set(EVERYTHING)
 

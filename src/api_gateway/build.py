@@ -100,7 +100,8 @@ def build_gateway(
 
     # ApiGateway takes the observers out of this list to the front, keeping their order.
     metrics = MetricsMiddleware(clock=tools.clock)
-    metrics.registry.register(rate_limits.metrics)
+    for collector in (rate_limits.metrics, tools.key_sets, tools.introspections):
+        metrics.registry.register(collector)
     pipeline: list[Middleware] = [
         metrics,
         ForwardedMiddleware(checked.trusted_proxies),
@@ -115,7 +116,8 @@ def build_gateway(
         backends[name] = _service(name, checked.services.get(name), services.get(name), tools)
     router = Router(routes)
     lists = {"gateway": pipeline, **{f"route {route.name}": route.middleware for route in routes}}
-    show_in(metrics.registry, lists, backends.values(), clock)
+    providers = [resource for resource in tools.resources if isinstance(resource, BackendService)]
+    show_in(metrics.registry, lists, [*backends.values(), *providers], clock)
     return ApiGateway(router, backends, pipeline, clock=tools.clock, resources=[*rate_limits.stores, *tools.resources])
 
 

@@ -13,13 +13,20 @@ from api_gateway.backend.backend_service import BackendService
 from api_gateway.core.clock import Clock
 from api_gateway.core.middleware import Handler, Middleware
 from api_gateway.middleware.attempt_metrics import AttemptMetrics
+from api_gateway.middleware.auth_metrics import AuthMetrics
+from api_gateway.middleware.auth_middleware import AuthMiddleware
+from api_gateway.middleware.authorization import AuthorizationMiddleware
 from api_gateway.middleware.bulkhead import BulkheadMiddleware
 from api_gateway.middleware.circuit_breaking import CircuitBreakingMiddleware
 from api_gateway.middleware.circuit_metrics import CircuitMetrics
 from api_gateway.middleware.concurrency_metrics import ConcurrencyMetrics
+from api_gateway.middleware.cors import CorsMiddleware
 from api_gateway.middleware.fallback import FallbackMiddleware
+from api_gateway.middleware.filter_metrics import FilterMetrics
+from api_gateway.middleware.header_filter import HeaderFilterMiddleware
 from api_gateway.middleware.health_metrics import HealthMetrics
 from api_gateway.middleware.hedge import HedgeMiddleware
+from api_gateway.middleware.ip_filter import IpFilterMiddleware
 from api_gateway.middleware.load_shedding import LoadSheddingMiddleware
 from api_gateway.middleware.retry import RetryMiddleware
 
@@ -28,8 +35,8 @@ def show_in(
     registry: CollectorRegistry, lists: Mapping[str, Sequence[Middleware]], services: Iterable[Handler], clock: Clock
 ) -> None:
     """Show the middleware of all lists, by the names of their owners, and the services, with what is around them."""
-    attempts, circuits = AttemptMetrics(), CircuitMetrics()
-    concurrency, health = ConcurrencyMetrics(), HealthMetrics(clock)
+    attempts, auth, circuits = AttemptMetrics(), AuthMetrics(), CircuitMetrics()
+    concurrency, filters, health = ConcurrencyMetrics(), FilterMetrics(), HealthMetrics(clock)
     owners = dict(lists)
     for service in services:
         if isinstance(service, BackendService):
@@ -40,9 +47,13 @@ def show_in(
             match layer:
                 case RetryMiddleware() | HedgeMiddleware() | FallbackMiddleware():
                     attempts.watch(owner, layer)
+                case AuthMiddleware() | AuthorizationMiddleware():
+                    auth.watch(layer)
+                case IpFilterMiddleware() | HeaderFilterMiddleware() | CorsMiddleware():
+                    filters.watch(owner, layer)
                 case CircuitBreakingMiddleware():
                     circuits.watch(layer)
                 case BulkheadMiddleware() | LoadSheddingMiddleware():
                     concurrency.watch(layer)
-    for collector in (attempts, circuits, concurrency, health):
+    for collector in (attempts, auth, circuits, concurrency, filters, health):
         registry.register(collector)

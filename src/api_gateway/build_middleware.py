@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from api_gateway.build_auth import auth, authorize
 from api_gateway.build_concurrency import bulkhead, load_shedding
 from api_gateway.build_resilience import fallback, hedge, retry
+from api_gateway.build_security import cors, header_filter, ip_filter, security_headers, validate_request
 from api_gateway.build_tools import MiddlewareFactory, Tools
 from api_gateway.config.concurrency_schema import ConcurrencyConfig
 from api_gateway.config.fallback_schema import FallbackConfig
@@ -78,6 +80,13 @@ MIDDLEWARE: Mapping[str, MiddlewareFactory] = {
     "access_log": _access_log,
     "body_limit": _body_limit,
     "deadline": _deadline,
+    "ip_filter": ip_filter,
+    "header_filter": header_filter,
+    "cors": cors,
+    "security_headers": security_headers,
+    "auth": auth,
+    "authorize": authorize,
+    "validate_request": validate_request,
     "rate_limit": _rate_limit,
     "load_shedding": _load_shedding,
     "concurrency": _concurrency,

@@ -7,8 +7,6 @@ What it does not do: place them. `build.py` says in which order they stand aroun
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-
 from api_gateway.build_tools import Tools
 from api_gateway.config.circuit_breaker_schema import CircuitBreakerConfig
 from api_gateway.config.fallback_schema import FallbackConfig
@@ -17,10 +15,6 @@ from api_gateway.config.retry_schema import RetryConfig
 from api_gateway.config.service_schema import TimeoutConfig
 from api_gateway.config.throttle_schema import ThrottleConfig
 from api_gateway.core.clock import NANOSECONDS
-from api_gateway.core.middleware import Handler
-from api_gateway.core.request import Request
-from api_gateway.core.request_context import RequestContext
-from api_gateway.core.response import Response
 from api_gateway.middleware.circuit_breaking import CircuitBreakingMiddleware
 from api_gateway.middleware.fallback import FallbackMiddleware, StatedResponse
 from api_gateway.middleware.hedge import HedgeMiddleware
@@ -41,14 +35,7 @@ def fallback(options: FallbackConfig, tools: Tools) -> FallbackMiddleware:
     """What is answered instead of a failure."""
     if options.service is None:
         return FallbackMiddleware(StatedResponse(*options.response), on=options.on or ())
-    return FallbackMiddleware(_service_named(options.service, tools), on=options.on or ())
-
-
-def _service_named(name: str, tools: Tools) -> Handler:
-    def ask(request: Request, context: RequestContext) -> Awaitable[Response]:
-        return tools.services[name](request, context)  # which may be made later than this
-
-    return ask
+    return FallbackMiddleware(tools.service_named(options.service), on=options.on or ())
 
 
 def retry(options: RetryConfig, tools: Tools) -> RetryMiddleware:

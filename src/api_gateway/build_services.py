@@ -24,10 +24,11 @@ from api_gateway.transport.http1 import Http1Transport
 from api_gateway.transport.httpx_transport import HttpxTransport
 from api_gateway.transport.in_process import AsgiApp, AsgiService, InProcessTransport
 from api_gateway.transport.transport import Timeouts, Transport
+from api_gateway.transport.upstream_tls import UpstreamTls
 
-TRANSPORTS: Mapping[str, Callable[[Timeouts], Transport]] = {
-    "http1": Http1Transport,
-    "httpx": HttpxTransport,
+TRANSPORTS: Mapping[str, Callable[[Timeouts, UpstreamTls | None], Transport]] = {
+    "http1": lambda timeouts, tls: Http1Transport(timeouts, tls=tls),
+    "httpx": lambda timeouts, tls: HttpxTransport(timeouts, tls=tls),
 }
 
 
@@ -59,12 +60,17 @@ def build_service(
     )
 
 
-def behind_sockets(config: ServiceConfig) -> Reach:
-    """The endpoints of the configuration."""
+def behind_sockets(config: ServiceConfig, name: str = "") -> Reach:
+    """The endpoints of the configuration; `name` is the service's, for the log.
+
+    Raises:
+        ConfigurationError: a file of its `tls` cannot be used.
+    """
     timeout = config.timeout
+    tls = UpstreamTls(config.tls.options(), service=name) if config.tls is not None else None
     return Reach(
         [Endpoint(endpoint.url, endpoint.weight) for endpoint in config.endpoints],
-        TRANSPORTS[config.transport](Timeouts(timeout.connect, timeout.request, timeout.idle)),
+        TRANSPORTS[config.transport](Timeouts(timeout.connect, timeout.request, timeout.idle), tls),
     )
 
 

@@ -7,6 +7,7 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 
 import pytest
 from hypothesis import given
@@ -113,6 +114,7 @@ async def test_two_keys_of_one_owner_are_one_caller() -> None:
         "x",
         "\xff_\xff_\xff",
     ],
+    ids=map(str, count(1)),  # keys are made anew in each process of the tests, which must agree on the names
 )
 async def test_nothing_but_the_whole_key_will_do(value: str) -> None:
     assert await refusal(BOTH, value) == WRONG

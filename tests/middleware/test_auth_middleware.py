@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from api_gateway.auth.authenticator import Authenticator, InvalidCredentials
 from api_gateway.auth.challenge import IdentityNeeded
+from api_gateway.backend.backend_service import BackendService
+from api_gateway.backend.endpoint import Endpoint
 from api_gateway.core.api_gateway import ApiGateway
 from api_gateway.core.canonical_request import IDENTITY_HEADERS
 from api_gateway.core.errors import BadRequest, GatewayError, IdentityUnavailable, Unauthenticated
@@ -21,10 +23,11 @@ from api_gateway.core.middleware import Middleware, chain
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
-from api_gateway.middleware.auth_middleware import AuthMiddleware, never_reached
+from api_gateway.middleware.auth_middleware import AuthMiddleware
 from api_gateway.routing.route import Route
 from api_gateway.routing.router import Router
 from api_gateway.simulation import run
+from api_gateway.transport.in_process import InProcessTransport
 from tests.support.gateway_server import answering, serve
 from tests.support.raw_client import connect
 
@@ -114,16 +117,21 @@ class Seen:
         return self.requests[-1].header(name)
 
 
+def service(seen: Seen) -> BackendService:
+    """What it sees is what a service does."""
+    return BackendService("seen", [Endpoint("in-process://seen")], InProcessTransport({"in-process://seen": seen}))
+
+
 async def ask(layers: list[Middleware], headers: HeadersLike = (), context: RequestContext | None = None) -> Seen:
     seen = Seen()
-    await chain(layers, seen)(Request("GET", "/", headers), context or RequestContext())
+    await chain(layers, service(seen))(Request("GET", "/", headers), context or RequestContext())
     return seen
 
 
 async def refused(layers: list[Middleware], headers: HeadersLike = ()) -> GatewayError:
     seen = Seen()
     with pytest.raises(GatewayError) as caught:
-        await chain(layers, seen)(Request("GET", "/", headers), RequestContext())
+        await chain(layers, service(seen))(Request("GET", "/", headers), RequestContext())
     assert not seen.requests
     assert FORGED not in f"{caught.value.detail}{caught.value.headers!r}"
     return caught.value
@@ -270,7 +278,7 @@ SHOP = {"x-consumer": "shop"}
 
 async def test_nor_through_the_whole_gateway_however_it_is_spelt() -> None:
     seen = Seen()
-    gateway = answering(seen, AuthMiddleware([jwt()], optional=True))
+    gateway = answering(service(seen), AuthMiddleware([jwt()], optional=True))
     twins = [(name.replace("-", "_"), value) for name, value in SMUGGLED]
     names = ", ".join(["x-user-id", "X-User-Scopes", "authorization"])
     for headers in (SMUGGLED, twins, [*SMUGGLED, ("connection", names)]):
@@ -285,7 +293,7 @@ async def test_nor_through_the_whole_gateway_however_it_is_spelt() -> None:
 
 async def test_connection_cannot_remove_what_the_gateway_says_of_the_caller() -> None:
     seen = Seen()
-    gateway = answering(seen, AuthMiddleware([jwt()]))
+    gateway = answering(service(seen), AuthMiddleware([jwt()]))
     headers = [("authorization", "Bearer anna"), ("connection", "X-User-Id, X-User-Scopes")]
     await (await gateway.handle(Request("GET", "/", headers))).close()
     assert seen.told["x-user-id"] == "anna"
@@ -309,7 +317,7 @@ async def test_the_request_that_came_is_left_as_it_was() -> None:
     before = list(request.headers.pairs)
     seen = Seen()
     for _ in range(2):
-        await chain([AuthMiddleware([jwt()])], seen)(request, RequestContext())
+        await chain([AuthMiddleware([jwt()])], service(seen))(request, RequestContext())
     assert request.headers.pairs == before
     assert seen.requests[0] == seen.requests[1]
 
@@ -329,7 +337,7 @@ def test_what_a_service_reads_back_over_the_gateway_is_the_subject(subject: str)
     known = Known("authorization", {"x": Identity(subject, "jwt")}, prefix="Bearer ")
 
     async def main() -> None:
-        gateway = answering(seen, AuthMiddleware([known]))
+        gateway = answering(service(seen), AuthMiddleware([known]))
         await (await gateway.handle(Request("GET", "/", {"authorization": "Bearer x"}))).close()
 
     run(main)
@@ -351,7 +359,7 @@ def test_whatever_is_sent_the_service_hears_of_proven_callers_only(
     seen = Seen()
 
     async def main() -> int:
-        gateway = answering(seen, AuthMiddleware([jwt(), api_key()], optional=optional))
+        gateway = answering(service(seen), AuthMiddleware([jwt(), api_key()], optional=optional))
         response = await gateway.handle(Request("GET", "/", lines))
         await response.close()
         return response.status
@@ -399,12 +407,14 @@ async def test_the_headers_are_those_of_the_identity_whoever_set_it() -> None:
     assert seen.told == {"x-user-id": "bert", "x-user-roles": "admin"}
 
 
-async def test_headers_that_a_later_one_would_never_see_are_found() -> None:
-    both = [AuthMiddleware([jwt(), api_key()]), AuthMiddleware([introspection()])]
-    assert never_reached(both) == {b"authorization"}
-    assert never_reached([both[0], AuthMiddleware([jwt()], forward_credentials=True)]) == {b"authorization"}
-    assert never_reached([AuthMiddleware([jwt()], forward_credentials=True), both[1]]) == frozenset()
-    assert never_reached([AuthMiddleware([api_key()]), object(), AuthMiddleware([jwt()])]) == frozenset()
+async def test_a_later_one_reads_what_an_earlier_one_keeps_from_services() -> None:
+    seen = await ask([AuthMiddleware([jwt(), api_key()]), AuthMiddleware([jwt()])], {"authorization": "Bearer anna"})
+    assert (seen.identity, seen.header("authorization")) == (ANNA, None)
+
+
+async def test_what_one_of_two_keeps_from_services_the_other_cannot_give_them() -> None:
+    layers: list[Middleware] = [AuthMiddleware([jwt()]), AuthMiddleware([jwt()], forward_credentials=True)]
+    assert (await ask(layers, {"authorization": "Bearer anna"})).header("authorization") is None
 
 
 async def test_an_identity_needed_further_in_is_asked_for_in_the_ways_of_both() -> None:

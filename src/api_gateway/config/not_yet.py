@@ -12,11 +12,7 @@ from api_gateway.config.problems import Refusal
 
 NOT_YET: Mapping[str, Mapping[str, str]] = {
     "middleware": {
-        "ip_filter": "who may connect",
-        "auth": "who is calling",
-        "authorize": "what a caller may do",
         "cache": "answers kept and used again",
-        "cors": "which web pages may call",
     },
     "route": {
         "aggregate": "one answer out of several services",

@@ -57,7 +57,10 @@ def check(config: GatewayConfig, *, provided: Collection[str] = ()) -> list[Find
     """What is wrong with a configuration whose parts are valid."""
     routes = dict(enumerate(config.routes))
     names = {index: route.service for index, route in routes.items()}
-    parts = Parts(routes, config.services, dict(enumerate(config.middleware)), names, config.services, provided)
+    tls = config.listen.tls
+    verified = tls is not None and tls.client_ca_file is not None
+    middleware = dict(enumerate(config.middleware))
+    parts = Parts(routes, config.services, middleware, names, config.services, provided, verified)
     return [*cross_check(parts), *_as_a_whole(config)]
 
 
@@ -132,6 +135,7 @@ def _parts(document: object, provided: Collection[str], context: Mapping[str, ob
         {index: target for index, target in targets.items() if isinstance(target, str)},
         named,
         provided,
+        _at(document, ("listen", "tls", "client_ca_file")) is not None,
     )
 
 

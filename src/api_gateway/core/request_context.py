@@ -19,6 +19,7 @@ from api_gateway.core.client_certificate import ClientCertificate
 from api_gateway.core.identity import Identity
 
 _NO_PARAMETERS: Mapping[str, str] = {}
+_NOTHING: frozenset[bytes] = frozenset()
 
 
 TICK = 10_000_000
@@ -50,6 +51,7 @@ class RequestContext:
         "tried",
         "upstream_duration",
         "upstream_host",
+        "withheld",
     )
 
     started: int
@@ -88,6 +90,8 @@ class RequestContext:
     """Nanoseconds spent waiting for response heads, over all attempts."""
     upstream_host: str
     """The `Host` to send to the service; empty for the endpoint's own authority."""
+    withheld: frozenset[bytes]
+    """Names of request headers that no service gets: they hold credentials that were meant for the gateway."""
     flag: str
     """Who failed, in Envoy's letters (`UT`, `NR`, ...); `-` when nobody did."""
     error: str
@@ -114,6 +118,7 @@ class RequestContext:
         self.tried = ()
         self.upstream_duration = 0
         self.upstream_host = ""
+        self.withheld = _NOTHING
         self.flag = "-"
         self.error = ""
         self.error_code = ""

@@ -7,11 +7,11 @@ reports) is the IPv4 address: otherwise `10.0.0.0/8` would not cover it.
 
 Cost: the last `REMEMBERED` entries are kept with their verdict, because a gateway behind proxies
 sees the same few over and over. The bound, and that of `LONGEST_ENTRY`, is there because clients
-write some of them.
+write some of them. How many networks are trusted does not matter (`core/network_set.py`).
 
 What it does not do: resolve names.
 
-Source: RFC 7239 section 6 (node), RFC 4291 section 2.5.5.2 (mapped addresses).
+Source: RFC 7239 section 6 (node), RFC 4291 section 2.5.5.2 (mapped addresses), RFC 6177 (what providers give out).
 """
 
 from __future__ import annotations
@@ -19,15 +19,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from api_gateway.core.errors import ConfigurationError
+from api_gateway.core.network_set import NetworkSet
 
 REMEMBERED = 1024
 """Entries whose verdict is kept."""
 
 LONGEST_ENTRY = 64
 """Characters; the longest address in brackets with a port has 53."""
+
+_SUBSCRIBERS_REMEMBERED = 4096
+_SUBSCRIBER_BITS = 64
 
 _BRACKETED = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?")
 _V4_WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}")
@@ -44,6 +48,21 @@ def parse_address(entry: str) -> str | None:
         return None
 
 
+@lru_cache(maxsize=_SUBSCRIBERS_REMEMBERED)
+def subscriber(address: str) -> str:
+    """Who has this address: an IPv4 one itself, an IPv6 one its /64, the least that a provider gives out.
+
+    A name that a server gives its peer stays as it is.
+    """
+    parsed = parse_address(address.partition("%")[0])
+    if parsed is None:
+        return address
+    ip = ip_address(parsed)
+    if not isinstance(ip, IPv6Address):
+        return parsed
+    return f"{IPv6Address(int(ip) >> _SUBSCRIBER_BITS << _SUBSCRIBER_BITS)}/{_SUBSCRIBER_BITS}"
+
+
 class TrustedNetworks:
     """The networks whose word about a client is believed."""
 
@@ -56,7 +75,7 @@ class TrustedNetworks:
             ConfigurationError: one of them is neither.
         """
         try:
-            self._networks = [ip_network(network) for network in networks]
+            self._networks = NetworkSet(networks)
         except ValueError as error:
             raise ConfigurationError(f"trusted_proxies: {error}") from None
         self._verdict: Callable[[str], tuple[str | None, bool]] = lru_cache(maxsize=REMEMBERED)(self._find)
@@ -69,14 +88,11 @@ class TrustedNetworks:
         return self.judge(address)[1]
 
     def __bool__(self) -> bool:
-        return bool(self._networks)
+        return len(self._networks) > 0
 
     def _find(self, entry: str) -> tuple[str | None, bool]:
         address = parse_address(entry)
-        if address is None:
-            return None, False
-        parsed = ip_address(address)
-        return address, any(parsed in network for network in self._networks)
+        return address, address is not None and address in self._networks
 
 
 def _unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

@@ -14,14 +14,15 @@ introspection knows. A credential header that is there twice ends everything wit
 which one counts.
 
 What the service gets: the identity headers (`auth/identity_headers.py`), those and no others of their names, and
-none for an anonymous caller. It does NOT get the credentials: every header that one of the authenticators
-reads is removed, used or not, unless `forward_credentials` is set. A service that is handed keys and tokens
-could use them against others, log them, or lose them.
+none for an anonymous caller. It does NOT get the credentials: every header that one of the authenticators reads is
+withheld (`RequestContext.withheld`), used or not, unless `forward_credentials` is set. A service that is handed keys
+and tokens could use them against others, log them, or lose them. The gateway's own layers still see them, and so
+does a plain Handler in place of a `BackendService`.
 
 Two of these on one request (for all, and on a route): each proves by its own list, and what an earlier one proved does
 not satisfy a later one. The later identity replaces the earlier together with its headers. Only where the later one is
 optional and nothing was presented to it, the earlier identity stays. To demand on a route what an optional one for all
-may have proved, use `authorize`. A later one cannot read a header that an earlier one removed: `never_reached`.
+may have proved, use `authorize`.
 
 Cost: about 2 us over an empty layer for a request of ten headers, beside what the authenticator takes.
 
@@ -39,7 +40,7 @@ from api_gateway.auth.challenge import IdentityNeeded, in_realm, with_error
 from api_gateway.auth.identity_headers import identity_headers
 from api_gateway.core.canonical_request import IDENTITY_HEADERS
 from api_gateway.core.errors import BadRequest, GatewayError, IdentityUnavailable, Unauthenticated
-from api_gateway.core.headers import HeaderPairs, Headers
+from api_gateway.core.headers import Headers
 from api_gateway.core.identity import Identity
 from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
@@ -55,7 +56,7 @@ _Failure = tuple[str, str, InvalidCredentials | IdentityUnavailable]  # method, 
 class AuthMiddleware:
     """Asks who is calling, and tells the service."""
 
-    __slots__ = ("_asked", "_forward", "_set_apart", "challenges", "counts", "methods", "optional", "reads", "removes")
+    __slots__ = ("_asked", "challenges", "counts", "methods", "optional", "reads", "withholds")
 
     def __init__(
         self,
@@ -86,14 +87,12 @@ class AuthMiddleware:
         self.optional = optional
         self.reads: frozenset[bytes] = frozenset().union(*(each.credential_headers for each in authenticators))
         """The headers in which credentials are looked for."""
-        self.removes: frozenset[bytes] = frozenset() if forward_credentials else self.reads
-        """The headers that nobody further in gets to see."""
+        self.withholds: frozenset[bytes] = frozenset() if forward_credentials else self.reads
+        """The headers that no service gets to see."""
         self.challenges = tuple(dict.fromkeys(filter(None, own))) or (in_realm("ClientCertificate", realm),)
         """How to prove it, as `WWW-Authenticate` says; at least one."""
         self.counts = dict.fromkeys(_labels(self.methods), 0)
         """Decisions by outcome and method."""
-        self._forward = forward_credentials
-        self._set_apart = self.reads | IDENTITY_HEADERS
 
     async def __call__(self, request: Request, context: RequestContext, call_next: Handler) -> Response:
         """Hand on the request of a caller that is known, or may be unknown.
@@ -103,11 +102,10 @@ class AuthMiddleware:
             IdentityUnavailable: it cannot be found out now.
             BadRequest: a credential header is there twice.
         """
-        set_apart = self._set_apart
-        pairs = request.headers.pairs
-        others = [pair for pair in pairs if pair[0] not in set_apart]
-        if len(pairs) - len(others) > 1:
-            self._refuse_repeated(pairs)
+        names = [name for name, _ in request.headers.pairs if name in self.reads]
+        if len(names) > 1:
+            self._refuse_repeated(names)
+        context.withheld |= self.withholds
         failures: list[_Failure] = []
         for authenticator, method, own in self._asked:
             try:
@@ -118,7 +116,7 @@ class AuthMiddleware:
             if identity is not None:
                 self.counts["identified", method] += 1
                 context.identity = identity
-                return await call_next(self._told(request, others, identity), context)
+                return await call_next(_told(request, identity), context)
         if failures:
             raise self._refusal(failures)
         if not self.optional:
@@ -127,7 +125,7 @@ class AuthMiddleware:
             raise Unauthenticated(detail, challenges=self.challenges)
         self.counts["anonymous", NO_METHOD] += 1
         try:
-            return await call_next(self._told(request, others, context.identity), context)
+            return await call_next(_told(request, context.identity), context)
         except IdentityNeeded as error:
             error.offer(self.challenges)
             raise
@@ -136,17 +134,8 @@ class AuthMiddleware:
     def explained(self) -> str:
         """What it does, in a line; nothing in it is secret."""
         need = "optional" if self.optional else "required"
-        kept = ", ".join(sorted(name.decode("ascii") for name in self.removes)) or "nothing"
+        kept = ", ".join(sorted(name.decode("ascii") for name in self.withholds)) or "nothing"
         return f"{' or '.join(self.methods)}, {need}; kept from services: {kept}"
-
-    def _told(self, request: Request, others: HeaderPairs, identity: Identity | None) -> Request:
-        """The request as services may see it."""
-        pairs = others
-        if self._forward:
-            pairs = [*pairs, *(pair for pair in request.headers.pairs if pair[0] in self.reads)]
-        if identity is not None:
-            pairs = [*pairs, *identity_headers(identity)]
-        return request.with_headers(Headers.from_pairs(pairs))
 
     def _refusal(self, failures: Sequence[_Failure]) -> GatewayError:
         """The error for credentials that proved nothing."""
@@ -162,8 +151,7 @@ class AuthMiddleware:
         told = [with_error(own, "invalid_token", wrong[own]) if own in wrong else own for own in self.challenges]
         return Unauthenticated(str(first), challenges=told)
 
-    def _refuse_repeated(self, pairs: HeaderPairs) -> None:
-        names = [name for name, _ in pairs if name in self.reads]
+    def _refuse_repeated(self, names: Sequence[bytes]) -> None:
         if len(names) == len(set(names)):
             return
         self.counts["invalid", NO_METHOD] += 1
@@ -174,15 +162,12 @@ class AuthMiddleware:
         raise BadRequest("A header that carries credentials is there more than once.", headers=headers)
 
 
-def never_reached(layers: Iterable[object]) -> frozenset[bytes]:
-    """The credential headers that one of `layers` reads and an earlier one removes."""
-    removed: set[bytes] = set()
-    missed: set[bytes] = set()
-    for layer in layers:
-        if isinstance(layer, AuthMiddleware):
-            missed |= layer.reads & removed
-            removed |= layer.removes
-    return frozenset(missed)
+def _told(request: Request, identity: Identity | None) -> Request:
+    """The request as services may see it: with these identity headers, and no others."""
+    pairs = [pair for pair in request.headers.pairs if pair[0] not in IDENTITY_HEADERS]
+    if identity is not None:
+        pairs += identity_headers(identity)
+    return request.with_headers(Headers.from_pairs(pairs))
 
 
 def _labels(methods: Iterable[str]) -> list[tuple[str, str]]:

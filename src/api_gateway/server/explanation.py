@@ -21,6 +21,8 @@ from api_gateway.core.errors import GatewayError
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.middleware.auth_middleware import AuthMiddleware
+from api_gateway.middleware.authorization import AuthorizationMiddleware
 from api_gateway.middleware.rate_limit_middleware import RateLimitMiddleware
 from api_gateway.rate_limiting.limit_store import Limit
 from api_gateway.routing.explain import Explanation, Rejection, explain
@@ -75,6 +77,7 @@ def _taken(gateway: ApiGateway, match: Match, request: Request) -> list[str]:
     lines += _block("parameters", [f"{name} = {value!r}" for name, value in match.parameters.items()])
     layers: list[object] = [*gateway.layers(), router_step, *route.middleware]
     lines += _block("chain", _numbered(layers))
+    lines += _block("callers", _callers(layers))
     lines += _block("limits", _limits(layers))
     path = route.forwarded_path(request.path)
     forwarded = f"{request.method} {path}?{request.query}" if request.query else f"{request.method} {path}"
@@ -108,6 +111,15 @@ def _numbered(layers: Sequence[object]) -> list[str]:
     named = [(_name(layer), _headline(layer)) for layer in layers]
     width = max(len(name) for name, _ in named)
     return [f"{number:2}  {name:{width}}  {about}".rstrip() for number, (name, about) in enumerate(named, start=1)]
+
+
+def _callers(layers: Iterable[object]) -> Iterator[str]:
+    """Who may call, as far as that is decided by who they are."""
+    for layer in layers:
+        if isinstance(layer, AuthMiddleware):
+            yield layer.explained
+        elif isinstance(layer, AuthorizationMiddleware):
+            yield from layer.explained
 
 
 def _limits(layers: Iterable[object]) -> Iterator[str]:
