@@ -20,8 +20,8 @@
 # holds it, **before and after** in one figure, and the claims as `assert`. The mechanisms are the classes that the
 # gateway runs; services, clients and faults are simulated in **virtual time**, with the same seed before and after.
 #
-# > Three parts of the gateway come later: authentication, the cache, and TLS with hot reload. Where a section needs one
-# > of them it says so, and uses a stand-in in `api_gateway/plotting/failures/`, no larger than the question.
+# > Two parts of the gateway come later: the cache, and hot reload. Where a section needs one of them it says so, and
+# > uses a stand-in in `api_gateway/plotting/failures/`, no larger than the question.
 
 # %%
 import logging
@@ -262,9 +262,9 @@ assert posts.failed("orders") == 0
 # **What the client feels.** If the gateway asks it for each request: nobody gets in anywhere, and it looks as if
 # everything were down.
 #
-# > **A stand-in.** Authentication is a later part of the gateway. `TokenCheck` in `plotting/failures/login.py` asks
-# > for identities and remembers them for 10 s, and nothing else. In the configuration it will be
-# > `introspection: {cache: 60s, when_down: {read: admit_cached, write: refuse}}`.
+# The gateway of this section is built of a configuration, with `auth` and its `introspection` as anybody would write
+# them (`plotting/failures/login.py`). An identity is good for 10 s, `cache: 10s`, and then asked for again. What it is
+# good for when nobody answers is `when_down`.
 
 # %%
 what = show.Outage()
@@ -283,9 +283,10 @@ before, after = felt.values()
 assert before.failed_share == 1 and 0.05 < after.failed_share < what.writes  # the writes of whoever is not fresh
 
 # %% [markdown]
-# **The mechanism.** Two decisions, and a breaker (`middleware/circuit_breaking.py`) around the auth service, so that
-# nobody waits for it. First: does a known identity hold longer than it is fresh? Second: for what? "Fail open" without
-# that question is the last row of this table: it lets in whoever brings a token that nobody ever had.
+# **The mechanism.** `auth/introspection.py`: two decisions, and a breaker (`middleware/circuit_breaking.py`) around the
+# auth service, so that nobody waits for it. First: does a known identity hold longer than it is fresh? Second: for what?
+# There is no third, "open for everybody": it would let in whoever brings a token that nobody ever had, and make an
+# attack on the auth service worth its while. Look at the last column.
 
 # %%
 kinds = ("reads", "writes", "strangers")
@@ -294,8 +295,8 @@ Table(["answered in the outage", *kinds],
 
 # %%
 share = {policy: {kind: seen.share(kind) for kind in kinds} for policy, seen in logins.items()}
-assert share["reads only"]["reads"] == 1 and share["reads only"]["strangers"] == 0
-assert share["fail open"] == {"reads": 1, "writes": 1, "strangers": 1}
+assert share["reads only"]["reads"] == 1 and share["known callers"]["writes"] == 1
+assert {of["strangers"] for of in share.values()} == {0}  # whatever the policy
 assert share["fail closed"]["reads"] < what.fresh / (what.down[1] - what.down[0])  # at most while they are fresh
 assert share["reads only"]["writes"] == share["fail closed"]["writes"]
 
@@ -388,8 +389,7 @@ assert times == {20: 1220, 5: 320, 1: 80}
 #
 # **What the client feels.** Before you look: nothing, for how long? And then: do all requests fail at that instant?
 #
-# > TLS comes later in the gateway, so no socket is opened here. A handshake is `now < not_after`, with the wall clock
-# > of virtual time; the rest is dates.
+# > No socket is opened here. A handshake is `now < not_after`, with the wall clock of virtual time; the rest is dates.
 
 # %%
 begin = datetime(2026, 1, 1, tzinfo=UTC)
@@ -424,7 +424,8 @@ assert due - 70 == 52 and (end - begin).days - due == 29
 # %% [markdown]
 # **The mechanism.** Not the renewal, but the *watch*: the days left as a number in the metrics, and an alarm some time
 # after renewal is due (30 days) and long before the end. It alarms on the *absence* of success, whatever broke the
-# job. There is no flag in the access log: a handshake that failed never was a request.
+# job. The gateway shows `api_gateway_certificate_expiry_seconds` for each certificate that it serves and warns in its log
+# 21 days before (`server/tls/expiry.py`). There is no flag in the access log: a handshake that failed never was a request.
 #
 # > **In an interview:** "Renewal is automated, and that is why its failure is silent. I alarm on the date as it is
 # > served on the socket, not on the job."
@@ -540,9 +541,9 @@ assert four_of["one in ten in common"] > 0.9 * lost["one in ten in common"][2]  
 signs = [("slow service", "DT, UO, and OM for others", "timeout, breaker, bulkhead", "middleware/bulkhead.py"),
     ("gateway overloaded", "OM", "bounded queue, expected wait", "resilience/expected_wait.py"),
     ("backend dies", "UF", "checks, outliers, retry", "backend/outlier_detection.py"),
-    ("auth service down", "UAEX", "who is known may read", "plotting/failures/login.py"),
+    ("auth service down", "UAEX", "who is known may read", "auth/introspection.py"),
     ("wrong configuration", "none: a service's 404", "check, then in stages", "config/validate.py"),
-    ("certificate", "none: never a request", "an alarm on the date", "plotting/failures/certificate.py")]  # fmt: skip
+    ("certificate", "none: never a request", "an alarm on the date", "server/tls/expiry.py")]  # fmt: skip
 
 # %%
 signs += [("stampede", "DT, UO of the service", "one asks for all", "plotting/failures/stampede.py"),

@@ -4,8 +4,7 @@ Reading order: `laboratory.py` (streams of requests to one gateway), `timelines.
 after), then a file for each scenario: `cascade.py`, `overload.py`, `returning.py`, `login.py`, `rollout.py`,
 `certificate.py`, `stampede.py`, `availability.py`.
 
-Two of them contain a stand-in for a part that the gateway does not have yet: `login.TokenCheck` and
-`stampede.Remembered`.
+One of them contains a stand-in for a part that the gateway does not have yet: `stampede.Remembered`.
 """
 
 from api_gateway.plotting.failures.availability import Life, fleet, lost_by_gateways, minutes_a_year, nines, simulated

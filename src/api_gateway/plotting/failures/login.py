@@ -1,101 +1,47 @@
 """Login: the service that says who is calling goes down, and with it everything that asks it.
 
-Authentication is not part of the gateway yet. `TokenCheck` is a stand-in, just large enough for the question of
-this scenario: it asks the auth service for the identity behind a token, and may remember it.
+The gateway is built of a configuration, as any other: `auth` with `introspection` (`auth/introspection.py`) before a
+service, and the provider that it asks, behind a circuit breaker. Only the two services are simulated.
 
-Rule: an identity is *fresh* for some seconds, and then asked for again. When the auth service does not answer, a
-policy says what an identity that is known, but not fresh, is good for:
+Rule: an identity is *fresh* for some seconds, and then asked for again. When the provider does not answer, `when_down`
+says what an identity that is known, but not fresh, is good for:
 
-| policy | a known identity, not fresh | an unknown one |
-|---|---|---|
-| ask each time | nothing is remembered | refused |
-| fail closed | refused | refused |
-| reads only | may read, may not write | refused |
-| fail open | may do anything | may do anything |
+| policy | in the configuration | a known identity, not fresh | an unknown one |
+|---|---|---|---|
+| ask each time | `cache: 0` | nothing is remembered | refused |
+| fail closed | `when_down: {read: refuse, write: refuse}` | refused | refused |
+| reads only | `when_down: {read: admit_cached, write: refuse}` | may read, may not write | refused |
+| known callers | `when_down: {read: admit_cached, write: admit_cached}` | may do anything | refused |
 
-What it does not do: check signatures (a token that proves itself needs no auth service, until it is to be revoked),
-or bound what it remembers.
+What it does not do: let strangers in. No policy of the gateway does.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from random import Random
 from typing import Literal, NamedTuple, TypeAlias
+from urllib.parse import parse_qs
 
-from api_gateway.backend.backend_service import BackendService
-from api_gateway.backend.endpoint import Endpoint
+from api_gateway.build import build_gateway
 from api_gateway.core.api_gateway import ApiGateway
-from api_gateway.core.clock import NANOSECONDS, Clock
-from api_gateway.core.errors import ClientError, GatewayError, NoHealthyEndpoint
-from api_gateway.core.identity import Identity
-from api_gateway.core.middleware import Handler, Middleware
+from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
-from api_gateway.plotting.failures.laboratory import Trial, breaker_for
-from api_gateway.routing.route import Route
-from api_gateway.routing.router import Router
+from api_gateway.plotting.failures.laboratory import Trial
 from api_gateway.simulation import Experiment, FakeService, Fault, Steady, VirtualClock, open_loop, run
-from api_gateway.transport.in_process import InProcessTransport
 
-Policy: TypeAlias = Literal["ask each time", "fail closed", "reads only", "fail open"]
+Policy: TypeAlias = Literal["ask each time", "fail closed", "reads only", "known callers"]
 
-POLICIES: tuple[Policy, ...] = ("ask each time", "fail closed", "reads only", "fail open")
-
-_READS = frozenset({"GET", "HEAD"})
-
-
-class Unauthenticated(ClientError):
-    """401: nobody has this token."""
-
-    status, code, title, flag = 401, "unauthenticated", "Unknown token", "UAEX"
-
-
-class AuthUnavailable(NoHealthyEndpoint):
-    """503: nobody can say who has this token."""
-
-    code, title, flag = "auth-unavailable", "Callers cannot be told apart at the moment", "UAEX"
-
-
-class TokenCheck:
-    """Middleware: lets through whoever the auth service knows."""
-
-    def __init__(self, auth: Handler, policy: Policy, fresh: float, clock: Clock) -> None:
-        """`fresh` is how many seconds an identity is not asked for again."""
-        self._auth = auth
-        self._policy = policy
-        self._fresh = round(fresh * NANOSECONDS)
-        self._clock = clock
-        self._known: dict[str, int] = {}
-
-    async def __call__(self, request: Request, context: RequestContext, call_next: Handler) -> Response:
-        """Pass on, if the token is somebody's.
-
-        Raises:
-            Unauthenticated: it is nobody's.
-            AuthUnavailable: that cannot be found out, and the policy does not let it pass.
-        """
-        token, now = request.headers.get("authorization") or "", self._clock.monotonic()
-        since = self._known.get(token)
-        if since is None or now - since >= self._fresh or self._policy == "ask each time":
-            await self._ask(token, request, since is not None)
-        context.identity = Identity(token, "introspection") if token else None
-        return await call_next(request, context)
-
-    async def _ask(self, token: str, request: Request, known: bool) -> None:
-        try:
-            question = Request("GET", f"/introspect/{token}")
-            answer = await self._auth(question, RequestContext(self._clock.monotonic()))
-        except GatewayError as error:
-            if self._policy == "fail open" or (self._policy == "reads only" and known and request.method in _READS):
-                return
-            raise AuthUnavailable(f"the auth service: {error.detail}") from error
-        if answer.status != 200:
-            self._known.pop(token, None)
-            raise Unauthenticated("the auth service does not know this token")
-        self._known[token] = self._clock.monotonic()
+_WHEN_DOWN: Mapping[Policy, Mapping[str, str]] = {
+    "ask each time": {"read": "refuse", "write": "refuse"},
+    "fail closed": {"read": "refuse", "write": "refuse"},
+    "reads only": {"read": "admit_cached", "write": "refuse"},
+    "known callers": {"read": "admit_cached", "write": "admit_cached"},
+}
+POLICIES: tuple[Policy, ...] = tuple(_WHEN_DOWN)
 
 
 class Outage(NamedTuple):
@@ -126,16 +72,35 @@ class Seen(NamedTuple):
         return self.passed[kind] / self.asked[kind]
 
 
+def guarded(policy: Policy, fresh: float, provider: Handler, service: Handler, random: Random) -> ApiGateway:
+    """A gateway that asks `provider` who is calling, before `service`; identities are fresh for `fresh` seconds."""
+    introspection = {
+        "service": "identity",
+        "client_id": "gateway",
+        "client_secret": "of no importance here",
+        "cache": fresh if policy != "ask each time" else 0,
+        "when_down": _WHEN_DOWN[policy],
+    }
+    return build_gateway(
+        {
+            "services": {"identity": {"circuit_breaker": {"open_for": "2s", "failure_statuses": ["201-599"]}}},
+            "middleware": [{"auth": {"introspection": introspection}}],
+            "routes": [{"path": "/*", "service": "orders"}],
+        },
+        services={"identity": provider, "orders": service},
+        clock=VirtualClock(),
+        random=random,
+    )
+
+
 def outage(policy: Policy, what: Outage, seed: int = 1) -> Seen:
     """The flow `users` holds the requests of users, without those of strangers."""
 
     async def main() -> Seen:
-        clock, random = VirtualClock(), Random(seed)
+        random = Random(seed)
         answers = FakeService(0.005, workers=100, faults=[Fault("refuse", *what.down)], random=random)
-        auth = _service("auth", _knows_users(answers), [breaker_for("auth", clock, 2.0)], clock)
-        orders = _service("orders", FakeService(0.02, workers=100, random=random), [], clock)
-        check = TokenCheck(auth, policy, what.fresh, clock)
-        gateway = ApiGateway(Router([Route("/*", "orders")]), {"orders": orders}, [check], clock=clock)
+        orders = FakeService(0.02, workers=100, random=random)
+        gateway = guarded(policy, what.fresh, knows_users(answers), orders, random)
         users, strangers = Experiment(gateway), Experiment(gateway)
         passed: Counter[str] = Counter()
         asked: Counter[str] = Counter()
@@ -145,27 +110,31 @@ def outage(policy: Policy, what: Outage, seed: int = 1) -> Seen:
             strange = drawn.random() < what.strangers
             write = drawn.random() < what.writes
             token = f"{'stranger' if strange else 'user'}-{drawn.randrange(what.users)}"
-            request = Request("POST" if write else "GET", "/orders", {"authorization": token})
+            request = Request("POST" if write else "GET", "/orders", {"authorization": f"Bearer {token}"})
             outcome = await (strangers if strange else users).send(request)
             if what.down[0] <= outcome.sent < what.down[1]:
                 kind = "strangers" if strange else "writes" if write else "reads"
                 asked[kind] += 1
                 passed[kind] += outcome.status == 200
 
-        await open_loop(Steady(what.rate), what.seconds, send, Random(f"arrivals {seed}"))
+        async with gateway:
+            await open_loop(Steady(what.rate), what.seconds, send, Random(f"arrivals {seed}"))
         return Seen(Trial({"users": users.outcomes}, {}), passed, asked)
 
     return run(main)
 
 
-def _knows_users(service: FakeService) -> Handler:
+def knows_users(service: Handler) -> Handler:
+    """An identity provider (RFC 7662) in front of `service`: it knows the tokens `user-1`, `user-2` and so on."""
+
     async def handler(request: Request, context: RequestContext) -> Response:
+        asked = parse_qs((await request.read()).decode())
         response = await service(request, context)
-        return response if "/user-" in request.path else Response(404)
+        if response.status != 200:
+            return response
+        await response.close()
+        (token,) = asked["token"]
+        known = token.startswith("user-")
+        return Response.json({"active": True, "sub": token} if known else {"active": False})
 
     return handler
-
-
-def _service(name: str, handler: Handler, middleware: Sequence[Middleware], clock: Clock) -> BackendService:
-    url = f"in-process://{name}"
-    return BackendService(name, [Endpoint(url)], InProcessTransport({url: handler}), middleware=middleware, clock=clock)
