@@ -90,7 +90,14 @@ def test_the_pipeline_has_its_order_whatever_the_order_of_the_list() -> None:
         {"users": users},
     )
     assert names(gateway.layers()) == [
-        *("MetricsMiddleware", "LoggingMiddleware", "RequestIdMiddleware", "error_boundary", "canonical_request"),
+        *(
+            "MetricsMiddleware",
+            "SecurityEventsMiddleware",
+            "LoggingMiddleware",
+            "RequestIdMiddleware",
+            "error_boundary",
+            "canonical_request",
+        ),
         *("ForwardedMiddleware", "BodyLimitMiddleware", "DeadlineMiddleware", "BodyLimitMiddleware"),
     ]
 
@@ -98,7 +105,14 @@ def test_the_pipeline_has_its_order_whatever_the_order_of_the_list() -> None:
 def test_without_a_middleware_list_there_are_request_id_and_access_log() -> None:
     gateway = build_gateway({"routes": [USERS_ROUTE]}, {"users": users})
     assert names(gateway.layers()) == [
-        *("MetricsMiddleware", "RequestIdMiddleware", "LoggingMiddleware", "error_boundary", "canonical_request"),
+        *(
+            "MetricsMiddleware",
+            "SecurityEventsMiddleware",
+            "RequestIdMiddleware",
+            "LoggingMiddleware",
+            "error_boundary",
+            "canonical_request",
+        ),
         "ForwardedMiddleware",
     ]
 

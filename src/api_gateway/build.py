@@ -3,6 +3,7 @@
 The life of a request, outermost layer first:
 
     metrics                      always first: counts whatever happens
+    security events              always: writes down what was refused
     request_id, access_log ...   observers, as configured: they see final statuses
     ------------------------     error boundary, canonical request (core/api_gateway.py)
     forwarded                    who the client is; what the service is told of it
@@ -59,10 +60,13 @@ from api_gateway.core.api_gateway import ApiGateway
 from api_gateway.core.clock import Clock, SystemClock
 from api_gateway.core.errors import ConfigurationError
 from api_gateway.core.middleware import Handler, Middleware, Observer
+from api_gateway.core.security_events import SecurityEvents
 from api_gateway.middleware.body_limit import BodyLimitMiddleware
 from api_gateway.middleware.forwarded import ForwardedMiddleware
 from api_gateway.middleware.metrics import MetricsMiddleware
 from api_gateway.middleware.remaining_deadline import RemainingDeadlineMiddleware
+from api_gateway.middleware.security_events import SecurityEventsMiddleware
+from api_gateway.middleware.security_metrics import SecurityMetrics
 from api_gateway.routing.route import Route
 from api_gateway.routing.router import Router
 
@@ -99,11 +103,14 @@ def build_gateway(
         return [_layer(entry, factories, tools, (*path, index)) for index, entry in enumerate(entries)]
 
     # ApiGateway takes the observers out of this list to the front, keeping their order.
-    metrics = MetricsMiddleware(clock=tools.clock)
-    for collector in (rate_limits.metrics, tools.key_sets, tools.introspections):
+    metrics = MetricsMiddleware(clock=clock)
+    events = SecurityEvents(clock)
+    for collector in (rate_limits.metrics, tools.key_sets, tools.introspections, SecurityMetrics(events)):
         metrics.registry.register(collector)
+    tools.resources.append(events)
     pipeline: list[Middleware] = [
         metrics,
+        SecurityEventsMiddleware(events),
         ForwardedMiddleware(checked.trusted_proxies),
         *([BodyLimitMiddleware(checked.limits.max_body)] if checked.limits.max_body else []),
         *layers(checked.middleware, ("middleware",)),
@@ -118,7 +125,7 @@ def build_gateway(
     lists = {"gateway": pipeline, **{f"route {route.name}": route.middleware for route in routes}}
     providers = [resource for resource in tools.resources if isinstance(resource, BackendService)]
     show_in(metrics.registry, lists, [*backends.values(), *providers], clock)
-    return ApiGateway(router, backends, pipeline, clock=tools.clock, resources=[*rate_limits.stores, *tools.resources])
+    return ApiGateway(router, backends, pipeline, clock=clock, resources=[*rate_limits.stores, *tools.resources])
 
 
 def _checked(
@@ -174,7 +181,7 @@ def _service(name: str, config: ServiceConfig | None, given: object, tools: Tool
         if config is not None:
             raise ConfigurationError(f"services[{name!r}]: a BackendService is complete, and cannot be configured")
         return given
-    reach = behind_sockets(config) if given is None and config is not None else in_process(name, given)
+    reach = behind_sockets(config, name) if given is None and config is not None else in_process(name, given)
     config = config or ServiceConfig()
     return build_service(name, config, reach, [*_service_layers(name, config, tools)], tools)
 

@@ -177,7 +177,7 @@ def _made_provider(origin: str, timeout: float, breaker: CircuitBreakerConfig, t
         circuit_breaker(breaker, name, config.timeout, tools),
         RemainingDeadlineMiddleware(tools.clock),
     ]
-    provider = build_service(name, config, behind_sockets(config), layers, tools)
+    provider = build_service(name, config, behind_sockets(config, name), layers, tools)
     tools.resources.append(provider)
     return provider
 

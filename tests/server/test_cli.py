@@ -113,7 +113,14 @@ def test_explain_tells_route_chain_forwarded_path_and_losers(capsys: pytest.Capt
     chain = [line for line in out.splitlines() if "Middleware" in line or "router" in line]
     titles = {"chain", "around"}
     assert [next(word for word in line.split() if word.isidentifier() and word not in titles) for line in chain] == [
-        *("MetricsMiddleware", "RequestIdMiddleware", "LoggingMiddleware", "ForwardedMiddleware", "router"),
+        *(
+            "MetricsMiddleware",
+            "SecurityEventsMiddleware",
+            "RequestIdMiddleware",
+            "LoggingMiddleware",
+            "ForwardedMiddleware",
+            "router",
+        ),
         "RemainingDeadlineMiddleware",
     ]
     assert ["forwarded", "GET", "/api/orders/7?v=1"] in lines

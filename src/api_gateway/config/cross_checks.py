@@ -18,6 +18,7 @@ from api_gateway.config.rate_limit_checks import check_names, check_rate_limit
 from api_gateway.config.route_schema import RouteConfig, make_route
 from api_gateway.config.security_checks import check_security
 from api_gateway.config.service_schema import ServiceConfig
+from api_gateway.config.tls_schema import check_service_tls
 from api_gateway.core.errors import ConfigurationError
 from api_gateway.routing.route import Pattern, Route
 from api_gateway.routing.router import Router
@@ -48,6 +49,9 @@ def cross_check(parts: Parts) -> Iterator[Finding]:
     for name, service in parts.services.items():
         if name not in parts.provided:
             yield from _endpoints(("services", name, "endpoints"), service)
+            if service.tls is not None:
+                urls = [endpoint.url for endpoint in service.endpoints]
+                yield from check_service_tls(("services", name, "tls"), urls)
         if service.slow_start is not None and service.health_check is None and service.outlier_detection is None:
             cause = "slow_start has nothing to do: without checks or ejections no endpoint is ever new or back"
             remedy = "add health_check or outlier_detection, or remove it"
@@ -93,7 +97,7 @@ def _given_twice(parts: Parts) -> Iterator[Finding]:
         if "endpoints" in given:
             cause = f"service {name!r} is given in the configuration and in-process"
             yield Finding(("services", name), cause, "leave one of them out", at_key=True)
-        for key in sorted(given & {"transport", "timeout"}):
+        for key in sorted(given & {"transport", "timeout", "tls"}):
             cause = f"service {name!r} is in-process, where there is no {key}"
             yield Finding(("services", name, key), cause, "remove it", at_key=True)
 

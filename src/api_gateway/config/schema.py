@@ -9,13 +9,15 @@ What it does not do: read files (`load.py`), or build the gateway (`build.py`).
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from api_gateway.config.fields import Count, Duration, DurationOrZero, Network, Port, Size, Text
 from api_gateway.config.middleware_schema import AccessLogOptions, MiddlewareEntry, RequestIdOptions
 from api_gateway.config.model import Model
+from api_gateway.config.problems import Refusal
 from api_gateway.config.route_schema import RouteConfig
 from api_gateway.config.service_schema import ServiceConfig
+from api_gateway.config.tls_schema import ListenTlsConfig
 
 
 class ListenConfig(Model):
@@ -23,6 +25,8 @@ class ListenConfig(Model):
 
     host: Text = "127.0.0.1"
     port: Port = 8080
+    tls: ListenTlsConfig | None = None
+    """HTTPS instead of HTTP."""
 
 
 class AdminConfig(Model):
@@ -33,7 +37,7 @@ class AdminConfig(Model):
 
 
 class LimitsConfig(Model):
-    """What one request may take."""
+    """What one request, and one client, may take. Connections are counted by each worker for itself."""
 
     max_body: Size | None = None
     """Bytes of a request body; bodies stream, so there is no limit unless given."""
@@ -43,6 +47,22 @@ class LimitsConfig(Model):
     """Bytes of path and query."""
     head_timeout: Duration = 10.0
     """Seconds for a whole header section."""
+    min_body_rate: Size = 256
+    """Bytes a second, on average, that a client must send of a body while the gateway waits for it."""
+    body_grace: Duration = 10.0
+    """Seconds of that waiting for which `min_body_rate` does not hold."""
+    max_connections: Count = 10_000
+    """Clients connected at once."""
+    max_connections_per_address: Count = 256
+    """Of these from one IPv4 address or one IPv6 /64; `trusted_proxies` may have more."""
+
+    @model_validator(mode="after")
+    def _no_share_is_more_than_the_whole(self) -> LimitsConfig:
+        share = self.max_connections_per_address
+        if "max_connections_per_address" in self.model_fields_set and share > self.max_connections:
+            cause = f"max_connections_per_address {share} is more than there may be in all ({self.max_connections})"
+            raise Refusal(cause, "lower it, or raise max_connections")
+        return self
 
 
 def _default_middleware() -> tuple[MiddlewareEntry, ...]:

@@ -27,6 +27,7 @@ from api_gateway.config.model import Model
 from api_gateway.config.retry_schema import RetryConfig
 from api_gateway.config.share import ShareOrZero
 from api_gateway.config.throttle_schema import ThrottleConfig
+from api_gateway.config.tls_schema import ServiceTlsConfig
 
 
 class EndpointConfig(Model):
@@ -64,6 +65,8 @@ class ServiceConfig(Model):
     load_balancer: LoadBalancerConfig = LoadBalancerConfig(round_robin=NoOptions())
     transport: Annotated[Literal["http1", "httpx"], BeforeValidator(choice("transport", "http1", "httpx"))] = "http1"
     timeout: TimeoutConfig = TimeoutConfig()
+    tls: ServiceTlsConfig | None = None
+    """How its `https` endpoints prove who they are; by the system's authorities unless given."""
 
     # Around every call of it, outermost first (`SERVICE_LAYERS` in build.py).
     fallback: FallbackConfig | None = None

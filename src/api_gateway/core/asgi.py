@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager
 from email.utils import formatdate
 from typing import Any, TypeAlias
 
+from api_gateway.core.client_certificate import CLIENT_CERTIFICATE_EXTENSION
 from api_gateway.core.client_connection import CONNECTION_EXTENSION as CONNECTION_EXTENSION
 from api_gateway.core.client_connection import ClientConnection as ClientConnection
 from api_gateway.core.client_connection import Message as Message
@@ -40,6 +41,8 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 BODY_IDLE_TIMEOUT = 30.0
 """Seconds for which the client may pause in the middle of its body."""
+
+_NONE: Mapping[str, Any] = {}
 
 _log = logging.getLogger("api_gateway.errors")
 
@@ -98,9 +101,11 @@ class AsgiApplication:
 
     def _context(self, scope: Scope) -> RequestContext:
         client = scope["client"]
-        return RequestContext(
+        context = RequestContext(
             self._clock.monotonic(), client[0] if client else "", scope["scheme"], scope["http_version"]
         )
+        context.client_certificate = scope.get("extensions", _NONE).get(CLIENT_CERTIFICATE_EXTENSION)
+        return context
 
     async def _send(
         self, response: Response, method: str, upload: _RequestBody | None, connection: ClientConnection, send: Send

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+CLIENT_CERTIFICATE_EXTENSION = "api_gateway.client_certificate"
+"""Where a server puts it into the ASGI scope's extensions; None there for a client without one."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClientCertificate:

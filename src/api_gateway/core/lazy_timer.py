@@ -27,6 +27,11 @@ class LazyTimer:
         self._handle: asyncio.TimerHandle | None = None
         self._wakes_at = NEVER
 
+    @property
+    def deadline(self) -> float:
+        """When it expires, on the event loop's clock; `NEVER` while it rests."""
+        return self._deadline
+
     def expire_in(self, seconds: float) -> None:
         """Move the deadline, to `seconds` from now or to `NEVER`."""
         self._deadline = self._loop.time() + seconds

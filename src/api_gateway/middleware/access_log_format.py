@@ -88,7 +88,7 @@ def json_line(entry: AccessLogEntry) -> str:
             "endpoint": context.endpoint,
             "attempts": context.attempts,
             "flag": entry.flag,
-            "error": _without_path_parameters(entry.error),
+            "error": without_path_parameters(entry.error),
         }
     )
 
@@ -120,7 +120,7 @@ def human_line(entry: AccessLogEntry) -> str:
         f"{_milliseconds(entry.duration):9.1f} ms"
     )
     if entry.error or entry.flag != "-":
-        line += f"  {entry.flag}  {_escaped(_without_path_parameters(entry.error))}"
+        line += f"  {entry.flag}  {_escaped(without_path_parameters(entry.error))}"
     return line.rstrip()
 
 
@@ -134,13 +134,17 @@ FORMATS: Mapping[FormatName, Callable[[AccessLogEntry], str]] = {
 
 def safe_target(request: Request) -> str:
     """Path and query of a request, less everything that may be a credential."""
-    path = request.path
-    if not path.startswith("/"):
-        return "*"  # not a path: an absolute target may hold a password
-    path = _without_path_parameters(path)
-    if not request.query:
+    path = safe_path(request.path)
+    if not request.query or path == "*":
         return path
     return f"{path}?{'&'.join(_safe_name(member) for member in request.query.split('&'))}"
+
+
+def safe_path(path: str) -> str:
+    """A path, less everything that may be a credential."""
+    if not path.startswith("/"):
+        return "*"  # not a path: an absolute target may hold a password
+    return without_path_parameters(path)
 
 
 def _safe_name(member: str) -> str:
@@ -148,7 +152,8 @@ def _safe_name(member: str) -> str:
     return name if equals and _NAME.fullmatch(name) else "*"
 
 
-def _without_path_parameters(text: str) -> str:
+def without_path_parameters(text: str) -> str:
+    """A text in which a path may stand, less what follows a `;`."""
     return _PATH_PARAMETERS.sub(";*", text) if ";" in text else text
 
 

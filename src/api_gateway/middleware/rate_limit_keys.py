@@ -34,13 +34,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from ipaddress import IPv6Address, ip_address
 from typing import TypeAlias
 
 from api_gateway.core.errors import BadRequest, CallerUnknown
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
-from api_gateway.middleware.addresses import LONGEST_ENTRY, parse_address
+from api_gateway.middleware.addresses import LONGEST_ENTRY, subscriber
 
 KeyFunction: TypeAlias = Callable[[Request, RequestContext], str]
 """The key of a request, never empty; raises ClientError where there is none."""
@@ -53,7 +52,6 @@ IN_PROCESS = "in-process"
 
 _REMEMBERED = 4096
 _LONGEST_REMEMBERED = 128  # characters: of a token; longer ones are hashed anew each time
-_SUBSCRIBER_BITS = 64
 
 
 def by_client_ip(request: Request, context: RequestContext) -> str:
@@ -65,7 +63,7 @@ def by_client_ip(request: Request, context: RequestContext) -> str:
     address = context.client_address
     if ":" not in address:
         return address or _without_address(context)
-    return _network(address) if len(address) <= LONGEST_ENTRY else _hashed(address)
+    return subscriber(address) if len(address) <= LONGEST_ENTRY else _hashed(address)
 
 
 def by_identity(request: Request, context: RequestContext) -> str:
@@ -130,18 +128,6 @@ def _without_address(context: RequestContext) -> str:
     if not context.http_version:
         return IN_PROCESS
     raise CallerUnknown("The client's address is not known.")
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _network(address: str) -> str:
-    """What stands for an address with a colon in it; a name that a server gives its peer stays as it is."""
-    parsed = parse_address(address.partition("%")[0])
-    if parsed is None:
-        return address
-    ip = ip_address(parsed)
-    if not isinstance(ip, IPv6Address):
-        return parsed
-    return f"{IPv6Address(int(ip) >> _SUBSCRIBER_BITS << _SUBSCRIBER_BITS)}/{_SUBSCRIBER_BITS}"
 
 
 def _hashed(value: str) -> str:

@@ -82,6 +82,10 @@ def _check(options: argparse.Namespace) -> int:
 
     config = load_config(options.config, os.environ)
     try:
+        if config.listen.tls is not None:
+            from api_gateway.server.tls.listener_certificates import ListenerCertificates
+
+            ListenerCertificates(config.listen.tls)
         build_gateway(config)  # plugins look at their own options only now
     except ConfigurationError as error:
         raise ConfigurationError(f"{options.config}:1:1: {error}") from None

@@ -23,12 +23,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from api_gateway.core.client_connection import Message
 from api_gateway.core.errors import ClientDisconnected
 from api_gateway.core.headers import HeaderPairs, field_line, message_head
+from api_gateway.server.body_rate import BodyRate
 
 if TYPE_CHECKING:
     from api_gateway.server.edge_protocol import EdgeProtocol
@@ -47,9 +49,9 @@ _log = logging.getLogger("api_gateway.edge")
 class EdgeExchange:
     """One request and its answer."""
 
-    __slots__ = ("_body", "_cancelled_on_disconnect", "_chunked", "_connection", "_end_told", "_left", "_method",
-                 "_version", "_waiter", "begun", "complete", "disconnected", "expects_continue", "headers",
-                 "keep_alive", "more_body", "task")  # fmt: skip
+    __slots__ = ("_body", "_body_rate", "_cancelled_on_disconnect", "_chunked", "_connection", "_end_told", "_left",
+                 "_received", "_version", "_waiter", "begun", "complete", "disconnected", "expects_continue",
+                 "headers", "keep_alive", "method", "more_body", "task")  # fmt: skip
 
     begun: bool
     """Whether the head of the answer is on its way."""
@@ -78,9 +80,11 @@ class EdgeExchange:
         self.more_body = True
         self.begun = self.complete = self.disconnected = False
         self._connection = connection
-        self._method = method
+        self.method = method
         self._version = version
         self._body = b""
+        self._received = 0
+        self._body_rate: BodyRate | None = None
         self._end_told = False
         self._waiter: asyncio.Future[None] | None = None
         self._cancelled_on_disconnect = False
@@ -95,6 +99,7 @@ class EdgeExchange:
         if self.complete:
             return
         self._body += data
+        self._received += len(data)
         if len(self._body) > UPLOAD_HIGH_WATER:
             self._connection.flow.pause_reading()
         self._wake()
@@ -105,16 +110,20 @@ class EdgeExchange:
         self._wake()
 
     async def receive(self) -> Message:
-        """ASGI: the next part of the body, or `http.disconnect`."""
+        """ASGI: the next part of the body, or `http.disconnect`.
+
+        Raises:
+            RequestTimeout: the client sends its body too slowly.
+        """
         connection = self._connection
         if self.expects_continue and not self.begun and not connection.transport.is_closing():
             self.expects_continue = False
             connection.transport.write(_CONTINUE)
         while not (self._body or self.disconnected or self.complete or not (self.more_body or self._end_told)):
             connection.flow.resume_reading()
-            self._waiter = connection.loop.create_future()
+            self._waiter = waiter = connection.loop.create_future()
             try:
-                await self._waiter
+                await (self._in_time(waiter) if self.more_body else waiter)
             finally:
                 self._waiter = None
         if self.disconnected or self.complete:
@@ -122,6 +131,12 @@ class EdgeExchange:
         body, self._body = self._body, b""
         self._end_told = not self.more_body
         return {"type": "http.request", "body": body, "more_body": self.more_body}
+
+    def _in_time(self, waiter: asyncio.Future[None]) -> Awaitable[None]:
+        if self._body_rate is None:
+            limits = self._connection.limits
+            self._body_rate = BodyRate(self._connection.loop, limits.min_body_rate, limits.body_grace)
+        return self._body_rate.wait(waiter, self._received)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -159,7 +174,7 @@ class EdgeExchange:
     def _begin(self, status: int, headers: HeaderPairs) -> None:
         framing = {name: value for name, value in headers if name in (b"content-length", b"connection")}
         headers = [pair for pair in headers if pair[0] != b"transfer-encoding"]
-        if self._method == "HEAD" or status in _NO_BODY:
+        if self.method == "HEAD" or status in _NO_BODY:
             self._left = 0
         elif b"content-length" in framing:
             self._left = int(framing[b"content-length"])
@@ -180,7 +195,7 @@ class EdgeExchange:
             return False
         head = self._head(status, headers)
         self.begun = True
-        connection.transport.write(head if self._method == "HEAD" or status in _NO_BODY else head + body)
+        connection.transport.write(head if self.method == "HEAD" or status in _NO_BODY else head + body)
         self._finish()
         return True
 

@@ -12,40 +12,50 @@ connection ends.
 | an answer before the upload has ended | the rest is dropped for a moment, so that the answer arrives |
 | an answer that fails in its middle | a cut, which HTTP/1.0 sees as a reset (`close_delimited.py`) |
 | a client that stops taking its answer | a reset (`send_watch.py`) |
+| one connection too many | an answer, closed at once (`connection_limits.py`) |
 
-What it does not do: limit the number of connections, or the total time of a body.
+What is refused here is told to the security events (`edge_events.py`), or logged where nobody listens to those.
+
+What it does not do: the total time of a body. It has a lowest rate (`body_rate.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import socket
 from collections import deque
+from typing import ClassVar
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
 from api_gateway.core.asgi import Scope
-from api_gateway.core.errors import BadRequest, ClientError
+from api_gateway.core.errors import BadRequest, ClientError, GatewayError
+from api_gateway.core.lazy_timer import NEVER
+from api_gateway.core.security_events import EventName, SecurityEvents
 from api_gateway.server.close_delimited import reset
+from api_gateway.server.connection_limits import ConnectionLimits
+from api_gateway.server.edge_events import report_refusal
 from api_gateway.server.edge_exchange import EdgeExchange
 from api_gateway.server.edge_limits import EdgeLimits
 from api_gateway.server.edge_reader import EdgeReader
 from api_gateway.server.refusal import refusal
 from api_gateway.server.send_watch import SendWatch
+from api_gateway.server.small_pieces import send_small_pieces_at_once
 
 LINGER = 2.0
 """Seconds for which a refused client may go on sending before the connection closes."""
 MAX_PIPELINED = 32
 """Requests that may wait on one connection: 256 KiB, one read, could hold 10,000 of them."""
 
-_log = logging.getLogger("api_gateway.edge")
-
 
 class EdgeProtocol(EdgeReader):
     """One client connection."""
+
+    connections: ClassVar[ConnectionLimits | None] = None
+    """Counts the connections of this server; None for no limit."""
+    events: ClassVar[SecurityEvents | None] = None
+    """Hears what is refused here."""
 
     def __init__(
         self,
@@ -66,21 +76,28 @@ class EdgeProtocol(EdgeReader):
         self._send_watch: SendWatch
 
     @classmethod
-    def with_limits(cls, limits: EdgeLimits) -> type[EdgeProtocol]:
-        """This protocol with other limits; uvicorn wants a class."""
-        return type("EdgeProtocol", (cls,), {"limits": limits})
+    def with_limits(cls, limits: EdgeLimits, events: SecurityEvents | None = None) -> type[EdgeProtocol]:
+        """This protocol for one server, with its limits; uvicorn wants a class."""
+        shared = {"limits": limits, "connections": ConnectionLimits(limits), "events": events}
+        return type("EdgeProtocol", (cls,), shared)
 
     # The event loop's side.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a server's always is
         self.server_state.connections.add(self)  # type: ignore[arg-type]  # uvicorn names its own classes
         self.flow = FlowControl(transport)
-        _send_small_pieces_at_once(transport)
+        send_small_pieces_at_once(transport)
         self._send_watch = SendWatch(transport, self.loop, self.limits.send_timeout)
         super().connection_made(transport)
+        if self.connections is not None:
+            error = self.connections.admit(self, self._peer, self.loop.time())
+            if error is not None:
+                self._turn_away(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        if self.connections is not None:
+            self.connections.release(self)
         self.server_state.connections.discard(self)
         self._send_watch.stop()
         self._idle.cancel()
@@ -110,6 +127,29 @@ class EdgeProtocol(EdgeReader):
 
     def _close(self) -> None:
         self._send_watch.close()
+
+    @property
+    def _peer(self) -> str:
+        return self.client[0] if self.client else ""
+
+    # One of many connections (`connection_limits.Connection`).
+
+    @property
+    def idle_deadline(self) -> float:
+        """See `connection_limits.Connection`."""
+        return self._idle.deadline if not self.transport.get_write_buffer_size() else NEVER
+
+    def give_way(self) -> None:
+        """See `connection_limits.Connection`. Not `close`, which with TLS waits for the client."""
+        self.transport.abort()
+
+    def _turn_away(self, error: GatewayError) -> None:
+        """Answer and close, without waiting for the client to read: others are waiting for the place."""
+        self._discarding = True
+        self._stop_watching_head()
+        self._report("limit_exceeded", error)
+        self.transport.write(refusal(error))
+        self.transport.close()
 
     # Whose turn it is.
 
@@ -165,12 +205,13 @@ class EdgeProtocol(EdgeReader):
 
     def _refuse(self, error: ClientError) -> None:
         """Answer a request that never became one, and be done with this connection."""
-        _log.info("refused %s: %d %s", self.client[0] if self.client else "-", error.status, error.detail)
         self._discarding = True
         self._closing_after_answers = True
         self._stop_watching_head()
         exchange = self.exchange
-        if exchange is None or not exchange.more_body or exchange.complete:
+        in_body = exchange is not None and exchange.more_body and not exchange.complete
+        self._report("malformed", error, exchange.method if exchange and in_body else "", self._target)
+        if exchange is None or not in_body:
             if self._running is None:
                 self._close_gently(refusal(error))
         elif self._running is not exchange:
@@ -181,6 +222,9 @@ class EdgeProtocol(EdgeReader):
             exchange.disconnect()
             self._running = None
             self._close_gently(refusal(error))
+
+    def _report(self, name: EventName, error: GatewayError, method: str = "", target: bytes = b"") -> None:
+        report_refusal(self.events, name, error, self._peer, method, target)
 
     def _close_gently(self, last_words: bytes = b"") -> None:
         """Close for writing, let the client finish sending for a moment, close.
@@ -194,19 +238,6 @@ class EdgeProtocol(EdgeReader):
             return
         self.transport.write(last_words)
         self.flow.resume_reading()
-        if self.transport.can_write_eof():
+        if self.transport.can_write_eof():  # not with TLS; there the answer's length says where it ends
             self.transport.write_eof()
-            self.loop.call_later(LINGER, self._close)
-        else:
-            self._close()
-
-
-def _send_small_pieces_at_once(transport: asyncio.Transport) -> None:
-    """Set TCP_NODELAY, or the second small chunk of a stream waits up to 40 ms for an acknowledgement.
-
-    asyncio does so only for sockets that were made with an explicit protocol number; the one that a
-    supervisor binds and hands on rarely is.
-    """
-    connection = transport.get_extra_info("socket")
-    if connection.family in (socket.AF_INET, socket.AF_INET6):
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.loop.call_later(LINGER, self._close)

@@ -30,13 +30,15 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
 from api_gateway.core.asgi import CONNECTION_EXTENSION, Scope
+from api_gateway.core.client_certificate import CLIENT_CERTIFICATE_EXTENSION, ClientCertificate
 from api_gateway.core.errors import BadRequest, ClientError, HeadersTooLarge, RequestTimeout, TargetTooLong
 from api_gateway.core.headers import HeaderPairs
-from api_gateway.core.lazy_timer import LazyTimer
+from api_gateway.core.lazy_timer import NEVER, LazyTimer
 from api_gateway.server.edge_exchange import EdgeExchange
 from api_gateway.server.edge_limits import EdgeLimits
 from api_gateway.server.ignored_upgrade import IgnoredUpgradeBody
 from api_gateway.server.request_target import ORIGIN_FORM, to_origin_form
+from api_gateway.server.tls.peer_certificate import client_certificate
 
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 
@@ -56,6 +58,7 @@ class EdgeReader(asyncio.Protocol):
         self.client: tuple[str, int] | None = None
         self._server: tuple[str, int | None] | None = None
         self._scheme = "http"
+        self._client_certificate: ClientCertificate | None = None
         self._parser: httptools.HttpRequestParser | IgnoredUpgradeBody = httptools.HttpRequestParser(self)
         # A request behind `Connection: close` is malformed to llhttp. It is not: it is not answered.
         self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
@@ -90,7 +93,8 @@ class EdgeReader(asyncio.Protocol):
         self.transport = transport
         self._server = get_local_addr(transport)
         self.client = get_remote_addr(transport)
-        self._scheme = "https" if is_ssl(transport) else "http"
+        if is_ssl(transport):
+            self._scheme, self._client_certificate = "https", client_certificate(transport)
         self._watch_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -155,6 +159,11 @@ class EdgeReader(asyncio.Protocol):
         elif self.exchange is None or self.exchange.complete:
             self._close()
 
+    @property
+    def silent_deadline(self) -> float:
+        """See `connection_limits.Connection`."""
+        return self._head_timer.when() if self._head_timer is not None and not self._received else NEVER
+
     # The parser's side.
 
     def on_message_begin(self) -> None:
@@ -216,7 +225,7 @@ class EdgeReader(asyncio.Protocol):
             "raw_path": raw_path,
             "query_string": query,
             "headers": headers,
-            "extensions": {CONNECTION_EXTENSION: exchange},
+            "extensions": {CONNECTION_EXTENSION: exchange, CLIENT_CERTIFICATE_EXTENSION: self._client_certificate},
         }
         self._arrived(exchange, scope)
 

@@ -8,7 +8,9 @@ never more.
 uvicorn's own `serve` is not used, because it takes over the signals and raises them again at the
 end, which gives an exit status other than 0, and because it does not wait for the tasks it cancels.
 
-What it does not do: TLS, WebSocket, or catching signals.
+With certificates it speaks TLS (`tls/acceptor.py`), else plain HTTP.
+
+What it does not do: WebSocket, or catching signals.
 """
 
 from __future__ import annotations
@@ -16,13 +18,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from functools import partial
+from typing import TYPE_CHECKING
 
 import uvicorn
 
+from api_gateway.core.security_events import SecurityEvents
+from api_gateway.server.connection_limits import ConnectionLimits
 from api_gateway.server.edge_limits import EdgeLimits
 from api_gateway.server.edge_protocol import EdgeProtocol
 from api_gateway.server.sockets import BACKLOG
+from api_gateway.server.tls.acceptor import TlsAcceptor
+from api_gateway.server.tls.tls_edge_protocol import TlsEdgeProtocol
 from api_gateway.transport.in_process import AsgiApp
+
+if TYPE_CHECKING:
+    from api_gateway.server.tls.listener_certificates import ListenerCertificates
 
 CUT = 1.0
 """Seconds that cancelled requests may take to clean up."""
@@ -35,15 +46,32 @@ _log = logging.getLogger("api_gateway.server")
 class HttpServer:
     """One ASGI application on one socket."""
 
-    __slots__ = ("_listener", "_server")
+    __slots__ = ("_listener", "_server", "_tls", "connections")
 
-    def __init__(self, application: AsgiApp, limits: EdgeLimits | None = None) -> None:
-        """`limits` bound each request's head."""
+    connections: ConnectionLimits
+    """Who is connected."""
+
+    def __init__(
+        self,
+        application: AsgiApp,
+        limits: EdgeLimits | None = None,
+        events: SecurityEvents | None = None,
+        *,
+        certificates: ListenerCertificates | None = None,
+    ) -> None:
+        """`limits` bound what a client may take of the edge; `events` hears what that refuses.
+
+        `certificates`, kept open by the caller, are for TLS; None for plain HTTP.
+        """
+        kind = EdgeProtocol if certificates is None else TlsEdgeProtocol
+        protocol = kind.with_limits(limits or EdgeLimits(), events)
+        assert protocol.connections is not None, "with limits"
+        self.connections = protocol.connections
         self._listener: socket.socket | None = None
         self._server = uvicorn.Server(
             uvicorn.Config(
                 application,
-                http=EdgeProtocol.with_limits(limits or EdgeLimits()),
+                http=protocol,
                 interface="asgi3",
                 lifespan="off",
                 ws="none",
@@ -55,13 +83,26 @@ class HttpServer:
                 date_header=False,
             )
         )
+        self._tls: TlsAcceptor | None = None
+        if certificates is not None:
+            timeout = certificates.config.handshake_timeout
+            self._tls = TlsAcceptor(certificates.context, partial(_connection, protocol, self._server), timeout)
+
+    @property
+    def handshake_failures(self) -> int:
+        """Connections that got no TLS; 0 without TLS."""
+        return self._tls.failures if self._tls is not None else 0
 
     async def start(self, listener: socket.socket) -> None:
         """Accept connections from `listener`, which `drain` will close."""
         config = self._server.config
         config.load()
         self._server.lifespan = config.lifespan_class(config)
-        await self._server.startup(sockets=[listener])
+        if self._tls is None:
+            await self._server.startup(sockets=[listener])
+        else:
+            self._server.servers = []
+            self._tls.start(listener)
         self._listener = listener
 
     async def drain(self, seconds: float, hurry: asyncio.Event | None = None) -> None:
@@ -70,6 +111,8 @@ class HttpServer:
             return
         for server in self._server.servers:
             server.close()
+        if self._tls is not None:
+            await self._tls.close()
         self._listener.close()
         try:
             async with asyncio.timeout(seconds):
@@ -103,3 +146,8 @@ class HttpServer:
         for connection in list(state.connections):
             connection.transport.abort()
         await asyncio.sleep(0)  # one turn of the loop, in which the connections learn of it
+
+
+def _connection(protocol: type[EdgeProtocol], server: uvicorn.Server) -> EdgeProtocol:
+    """What uvicorn makes for each connection that it accepts itself."""
+    return protocol(server.config, server.server_state, {})

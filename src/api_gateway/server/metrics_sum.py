@@ -1,8 +1,9 @@
 """Metrics sum: the metrics of several processes, as if they were one.
 
-Rule: samples of the same name and labels are added. Counters must never go down, or whoever reads
-them takes the fall for a restart; so what a process had counted when it was last asked stays in the
-sum when another takes its place. Gauges say what is now, so of them only the living count.
+Rule: samples of the same name and labels are added; of moments (`..._expiry_seconds`) the earliest
+stands. Counters must never go down, or whoever reads them takes the fall for a restart; so what a
+process had counted when it was last asked stays in the sum when another takes its place. Gauges say
+what is now, so of them only the living count.
 
 Each place numbers its processes, because counters alone do not tell: a successor may have counted
 more than its predecessor by the time it is asked, and of two answers under way at once the older
@@ -25,6 +26,7 @@ from prometheus_client.samples import Sample
 
 _Key = tuple[str, tuple[tuple[str, str], ...]]
 _Values = dict[_Key, float]
+_MOMENT = "_expiry_seconds"
 
 
 class MetricsSum(Collector):
@@ -87,7 +89,11 @@ def _key(sample: Sample) -> _Key:
 
 
 def _added(one: _Values, other: _Values) -> _Values:
-    return {key: one.get(key, 0.0) + other.get(key, 0.0) for key in (*one, *other)}
+    return {key: _joined(key[0], [values[key] for values in (one, other) if key in values]) for key in (*one, *other)}
+
+
+def _joined(name: str, values: list[float]) -> float:
+    return min(values) if name.endswith(_MOMENT) else sum(values)
 
 
 def _belongs(name: str, family: Metric) -> bool:

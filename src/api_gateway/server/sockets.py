@@ -66,10 +66,10 @@ def listen_unix(path: Path) -> socket.socket:
     return listener
 
 
-def base_url(listener: socket.socket) -> str:
+def base_url(listener: socket.socket, scheme: str = "http") -> str:
     """`http://HOST:PORT` of a listening TCP socket, with the port that it really has."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _bound(family: int, address: tuple[object, ...]) -> socket.socket:

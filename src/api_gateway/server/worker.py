@@ -23,7 +23,7 @@ from pathlib import Path
 from api_gateway.build import build_gateway
 from api_gateway.config.schema import GatewayConfig
 from api_gateway.server.process_logs import log_to_standard_streams
-from api_gateway.server.serving import event_loop_runner, serve_gateway
+from api_gateway.server.serving import event_loop_runner, listener_certificates, serve_gateway
 from api_gateway.server.sockets import listen_unix
 from api_gateway.server.stop import Stop
 
@@ -32,21 +32,36 @@ DRAIN = b"drain\n"
 CUT = b"cut\n"
 
 
-def work(config: GatewayConfig, listener: socket.socket, control: socket.socket, admin_path: Path) -> None:
-    """The worker's main function: serve `listener` until `control` says to stop, or ends."""
+def work(
+    config: GatewayConfig,
+    listener: socket.socket,
+    control: socket.socket,
+    admin_path: Path,
+    redirect: socket.socket | None = None,
+) -> None:
+    """The worker's main function: serve `listener` until `control` says to stop, or ends.
+
+    Certificates are read here, from their files: no key travels between processes.
+    """
     log_to_standard_streams()
     with event_loop_runner() as runner:
-        runner.run(_Worker(config, listener, control, admin_path).serve())
+        runner.run(_Worker(config, listener, control, admin_path, redirect).serve())
 
 
 class _Worker:
     def __init__(
-        self, config: GatewayConfig, listener: socket.socket, control: socket.socket, admin_path: Path
+        self,
+        config: GatewayConfig,
+        listener: socket.socket,
+        control: socket.socket,
+        admin_path: Path,
+        redirect: socket.socket | None,
     ) -> None:
         self._config = config
         self._listener = listener
         self._control = control
         self._admin_path = admin_path
+        self._redirect = redirect
         self._stop = Stop()
         self._orphaned = False
 
@@ -62,6 +77,8 @@ class _Worker:
                 listen_unix(self._admin_path),
                 self._stop,
                 on_ready=lambda: writer.write(READY),
+                certificates=listener_certificates(self._config),
+                redirect_listener=self._redirect,
             )
         finally:
             orders.cancel()

@@ -38,9 +38,16 @@ class WorkerProcess:
     """One of several workers, by number; from time to time another process."""
 
     def __init__(
-        self, number: int, config: GatewayConfig, listener: socket.socket, directory: Path, clock: Clock | None = None
+        self,
+        number: int,
+        config: GatewayConfig,
+        listener: socket.socket,
+        directory: Path,
+        clock: Clock | None = None,
+        *,
+        redirect: socket.socket | None = None,
     ) -> None:
-        """`directory` is private; the admin socket goes there."""
+        """`directory` is private; the admin socket goes there. `redirect` listens for plain HTTP beside TLS."""
         self.was_ready = asyncio.Event()
         """Set when the first process accepts connections, and ever after."""
         self.admin_path = directory / f"{number}.sock"
@@ -49,6 +56,7 @@ class WorkerProcess:
         self._number = number
         self._config = config
         self._listener = listener
+        self._redirect = redirect
         self._clock = clock or SystemClock()
         self._backoff = RestartBackoff()
         self._stopping = asyncio.Event()
@@ -94,7 +102,9 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             process = _processes.Process(
-                target=work, args=(self._config, self._listener, theirs, self.admin_path), daemon=True
+                target=work,
+                args=(self._config, self._listener, theirs, self.admin_path, self._redirect),
+                daemon=True,
             )
             try:
                 with _deaf_to_ctrl_c():

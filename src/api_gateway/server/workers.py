@@ -50,15 +50,18 @@ def supervise(
     listener: socket.socket,
     admin_listener: socket.socket,
     on_ready: Callable[[], None],
+    redirect: socket.socket | None = None,
 ) -> int:
     """Serve with `count` workers until a signal asks to stop; the process's exit code.
 
-    `gateway` is only looked at, for its routes. `on_ready` is called when every worker accepts.
+    `gateway` is only looked at, for its routes. `on_ready` is called when every worker accepts. `redirect` listens
+    for plain HTTP beside TLS.
     """
     with tempfile.TemporaryDirectory(prefix="api-gateway-", dir=_short_place()) as name, event_loop_runner() as runner:
         directory = Path(name)
         try:
-            runner.run(_Supervisor(config, count, listener, directory).serve(gateway, admin_listener, on_ready))
+            supervisor = _Supervisor(config, count, listener, directory, redirect)
+            runner.run(supervisor.serve(gateway, admin_listener, on_ready))
         except WorkerEndedEarly as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
@@ -71,11 +74,20 @@ def _short_place() -> str | None:
 
 
 class _Supervisor:
-    def __init__(self, config: GatewayConfig, count: int, listener: socket.socket, directory: Path) -> None:
+    def __init__(
+        self,
+        config: GatewayConfig,
+        count: int,
+        listener: socket.socket,
+        directory: Path,
+        redirect: socket.socket | None,
+    ) -> None:
         self._drain_timeout = config.drain_timeout
-        self._listener = listener
+        self._listeners = [listener, *([redirect] if redirect is not None else ())]
         self._stop = Stop()
-        self._workers = [WorkerProcess(number, config, listener, directory) for number in range(1, count + 1)]
+        self._workers = [
+            WorkerProcess(number, config, listener, directory, redirect=redirect) for number in range(1, count + 1)
+        ]
 
     async def serve(self, gateway: ApiGateway, admin_listener: socket.socket, on_ready: Callable[[], None]) -> None:
         self._stop.on_signals()
@@ -112,7 +124,8 @@ class _Supervisor:
 
     async def _end(self, lives: Sequence[asyncio.Task[None]]) -> None:
         """Every worker ended: by draining, by being cut, or killed."""
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         insisted = asyncio.create_task(self._stop.at_once.wait())
         all_over = asyncio.gather(*lives, return_exceptions=True)
         self._order(DRAIN)

@@ -39,25 +39,27 @@ from api_gateway.core.upstream_errors import (
 from api_gateway.transport.forwarding import downstream_headers, upstream_headers
 from api_gateway.transport.origin import Origin
 from api_gateway.transport.transport import Timeouts
+from api_gateway.transport.upstream_tls import UpstreamTls
 
 
 class HttpxTransport:
     """HTTP/1.1, or HTTP/2 where the service offers it over TLS."""
 
-    def __init__(self, timeouts: Timeouts | None = None, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, timeouts: Timeouts | None = None, *, tls: ssl.SSLContext | UpstreamTls | None = None) -> None:
         """`tls` replaces the default context, which verifies against the system's authorities."""
         self._timeouts = timeouts or Timeouts()
-        verify = tls or ssl.create_default_context()
-        once = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-        self._single_use = httpx.AsyncHTTPTransport(http2=True, verify=verify, limits=once)
-        keep = httpx.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=30.0)
-        self._http2 = httpx.AsyncHTTPTransport(http1=False, http2=True, verify=verify, limits=keep)
+        self._tls = tls or ssl.create_default_context()
         self._speaks_http2: set[str] = set()
+        self._pools = _Pools(self._tls.context() if isinstance(self._tls, UpstreamTls) else self._tls)
+        self._retired: list[_Pools] = []
 
     async def send(self, url: str, request: Request, context: RequestContext) -> Response:
         """See `Transport.send`."""
         complete = isinstance(request.body, bytes)
-        pool = self._http2 if url in self._speaks_http2 else self._single_use
+        if isinstance(self._tls, UpstreamTls) and (context_now := self._tls.context()) is not self._pools.context:
+            self._retired.append(self._pools)  # requests may be under way there; a rotation is a rare thing
+            self._pools = _Pools(context_now)
+        pool = self._pools.http2 if url in self._speaks_http2 else self._pools.single_use
         outgoing = self._outgoing(url, request, context)
         try:
             async with asyncio.timeout(self._timeouts.connect + self._timeouts.request if complete else None):
@@ -78,8 +80,9 @@ class HttpxTransport:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._single_use.aclose()
-        await self._http2.aclose()
+        for pools in (self._pools, *self._retired):
+            await pools.single_use.aclose()
+            await pools.http2.aclose()
 
     def _outgoing(self, url: str, request: Request, context: RequestContext) -> httpx.Request:
         origin = Origin.parse(url)
@@ -99,6 +102,7 @@ class HttpxTransport:
             content=body,
             extensions={
                 "target": f"{origin.base_path}{request.target}".encode("ascii"),
+                "sni_hostname": self._tls.server_name if isinstance(self._tls, UpstreamTls) else None,
                 "timeout": {
                     "connect": timeouts.connect,
                     "pool": timeouts.connect,
@@ -107,6 +111,17 @@ class HttpxTransport:
                 },
             },
         )
+
+
+class _Pools:
+    """The two pools of one TLS context."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.context = context
+        once = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+        self.single_use = httpx.AsyncHTTPTransport(http2=True, verify=context, limits=once)
+        keep = httpx.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=30.0)
+        self.http2 = httpx.AsyncHTTPTransport(http1=False, http2=True, verify=context, limits=keep)
 
 
 class _Body:

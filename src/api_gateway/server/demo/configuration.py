@@ -4,18 +4,42 @@
 
 Rule: the fallback takes GET only, like payments. If it took any method, a POST to
 `/api/payments/42` would be its own instead of a 405, because the router goes on to the next
-specific path when a method does not fit.
+specific path when a method does not fit. For the same reason the routes that ask who is calling
+take any method, and one of them is `/api/me/*`, with its tail: nothing below falls through to a
+route that does not ask.
+
+What it does not do: hold a secret that is worth keeping (`accounts.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 DEADLINE = 2.0
 """Seconds that a client waits at most for `/api/reviews/slow`."""
 SALE_BURST = 3
 """Requests that a client may send to `/api/products/sale` at once; later ones, six a minute."""
+PROVIDER = "identity-1"
+"""The identity provider, among the instances. No route leads to it."""
+AUDIENCE = "shop"
+"""Whom its tokens are for."""
+ORDERS_SCOPE = "orders:read"
+KEY_OWNER = "warehouse"
+"""Whose API key it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who proves itself to the identity provider by an id and a secret."""
+
+    id: str
+    secret: str
+
+
+ROBOT = Client("robot", "robot-secret")
+GATEWAY = Client("gateway", "gateway-secret")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +50,9 @@ class DemoRoute:
     service: str
     options: Mapping[str, object] = field(default_factory=dict)
     remark: str = ""
+    middleware: Sequence[Mapping[str, object]] = ()
+    asks_who: bool = False
+    """Whether only known callers get in."""
 
 
 ROUTES = (
@@ -38,32 +65,49 @@ ROUTES = (
     DemoRoute(
         "/api/reviews/slow",
         "reviews",
-        {"rewrite": "/slow", "middleware": [{"deadline": f"{DEADLINE:g}s"}]},
+        {"rewrite": "/slow"},
         f"the same, with a deadline of {DEADLINE:g} s",
+        [{"deadline": f"{DEADLINE:g}s"}],
     ),
     DemoRoute(
         "/api/products/sale",
         "products",
-        {
-            "rewrite": "/",
-            "middleware": [{"rate_limit": {"name": "sale", "algorithm": "gcra", "rate": "6/min", "burst": SALE_BURST}}],
-        },
+        {"rewrite": "/"},
         f"at most {SALE_BURST} at once and 6 a minute from one client",
+        [{"rate_limit": {"name": "sale", "algorithm": "gcra", "rate": "6/min", "burst": SALE_BURST}}],
+    ),
+    DemoRoute("/api/me/*", "fallback", remark="for callers with a key or a token", asks_who=True),
+    DemoRoute(
+        "/api/me/orders/*",
+        "orders",
+        {"strip_prefix": True},
+        f"the same, and the scope {ORDERS_SCOPE}",
+        [{"authorize": {"scopes": [ORDERS_SCOPE]}}],
+        asks_who=True,
     ),
     DemoRoute("/api/*", "fallback", {"methods": ["GET"]}, "GET only"),
 )
 
 
 def by_service(ports: Mapping[str, int]) -> dict[str, dict[str, int]]:
-    """The instances' ports, by service and then by instance name (`users-1`)."""
+    """The ports of the services' instances, by service and then by instance name (`users-1`)."""
     services: dict[str, dict[str, int]] = {}
     for instance, port in ports.items():
-        services.setdefault(instance.rpartition("-")[0], {})[instance] = port
+        if instance != PROVIDER:
+            services.setdefault(instance.rpartition("-")[0], {})[instance] = port
     return services
 
 
-def demo_configuration(host: str, port: int, admin_port: int, ports: Mapping[str, int]) -> dict[str, object]:
-    """The configuration for services whose instances listen on `ports`."""
+def provider_url(port: int) -> str:
+    """Where the identity provider is, which is also the issuer that its tokens name."""
+    return f"http://127.0.0.1:{port}"
+
+
+def demo_configuration(
+    host: str, port: int, admin_port: int, ports: Mapping[str, int], keys_file: Path
+) -> dict[str, object]:
+    """The configuration for instances that listen on `ports`, and for the API keys in `keys_file`."""
+    who = _who_is_calling(provider_url(ports[PROVIDER]), keys_file)
     return {
         "listen": {"host": host, "port": port},
         "admin": {"host": "127.0.0.1", "port": admin_port},
@@ -72,6 +116,37 @@ def demo_configuration(host: str, port: int, admin_port: int, ports: Mapping[str
             for name, instances in by_service(ports).items()
         },
         "middleware": ["request_id", {"access_log": {"format": "human"}}],
-        "routes": [{"path": route.path, "service": route.service, **route.options} for route in ROUTES],
+        "routes": [
+            {
+                "path": route.path,
+                "service": route.service,
+                **route.options,
+                "middleware": [*([who] if route.asks_who else []), *route.middleware],
+            }
+            for route in ROUTES
+        ],
         "drain_timeout": "2s",
+    }
+
+
+def _who_is_calling(provider: str, keys_file: Path) -> dict[str, object]:
+    """Three ways to prove it. An answer of the provider is kept for a second only, so that an outage shows at once."""
+    tokens: dict[str, object] = {"issuer": provider, "audience": AUDIENCE}
+    return {
+        "auth": {
+            "any_of": [
+                {"api_key": {"keys_file": str(keys_file)}},
+                {"jwt": {**tokens, "algorithms": ["ES256"], "jwks_url": f"{provider}/jwks"}},
+                {
+                    "introspection": {
+                        **tokens,
+                        "url": f"{provider}/introspect",
+                        "client_id": GATEWAY.id,
+                        "client_secret": GATEWAY.secret,
+                        "cache": "1s",
+                        "when_down": {"read": "admit_cached", "write": "refuse"},
+                    }
+                },
+            ]
+        }
     }

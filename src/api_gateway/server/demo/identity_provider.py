@@ -41,6 +41,7 @@ from starlette.routing import Route
 
 from api_gateway.core.clock import Clock, SystemClock
 from api_gateway.server.demo.oauth_request import OAuthError, basic_credentials, read_form, required
+from api_gateway.server.demo.services import ReadableJson
 from api_gateway.server.demo.signing_keys import SigningKeys
 
 DEMO_GRANT = "urn:api-gateway:demo:user"
@@ -214,7 +215,7 @@ class IdentityProvider:
         return Response(status_code=200, headers=_NO_STORE)  # for an unknown token too (RFC 7009 2.2)
 
     async def _rotate(self, _: Request) -> Response:
-        return JSONResponse({"kid": self.keys.rotate()})
+        return ReadableJson({"kid": self.keys.rotate()})
 
     async def _outage(self, request: Request) -> Response:
         try:
@@ -222,11 +223,11 @@ class IdentityProvider:
         except (ValueError, TypeError, KeyError):
             mode = None
         if mode not in get_args(Mode):
-            return JSONResponse({"error": 'write {"mode": "up"}, or down, slow, garbage'}, 400)
+            return ReadableJson({"error": 'write {"mode": "up"}, or down, slow, garbage'}, 400)
         self.mode = mode
         self._switched.set()
         self._switched = asyncio.Event()
-        return JSONResponse({"mode": mode})
+        return ReadableJson({"mode": mode})
 
     def _client(self, request: Request) -> str:
         """The client that has proved itself."""

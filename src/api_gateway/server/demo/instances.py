@@ -3,12 +3,14 @@
     python -m api_gateway.server.demo.instances 9101      only the services, on ports 9101 and up
 
 Rule: one process and one server listen on all the ports; the port that a connection came in by
-says which instance it reached, and every answer says so in `x-served-by`. Sixteen servers
-would show a client nothing more and take seconds to start.
+says which instance it reached, and every answer says so in `x-served-by`. Seventeen servers
+would show a client nothing more and take seconds to start. The last port is the identity
+provider's.
 
-The process writes its map (instance name to port) as one line of JSON and serves. Started without
-a port, by the demo, it ends when its standard input does, so it cannot outlive whoever started it,
-however that one ended; started by hand, with a port, it ends with Ctrl-C.
+The process writes one line of JSON, its map (instance name to port) and a token for each user,
+and serves. Started without a port, by the demo, it ends when its standard input does, so it cannot
+outlive whoever started it, however that one ended; started by hand, with a port, it ends with
+Ctrl-C. For the demo it makes an API key too, and removes the file of it in the end.
 
 What it does not do: fail on purpose, or give instances different loads.
 """
@@ -22,12 +24,17 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api_gateway.server.demo.accounts import demo_provider, user_tokens
+from api_gateway.server.demo.configuration import PROVIDER
+from api_gateway.server.demo.key_maker import make_key
 from api_gateway.server.demo.services import demo_services
 from api_gateway.server.demo.shop import open_shop
 
@@ -81,8 +88,9 @@ class Switchboard:
 
 
 def instance_names() -> list[str]:
-    """Every instance, service by service."""
-    return [f"{service}-{number}" for service, count in INSTANCES.items() for number in range(1, count + 1)]
+    """Every instance, service by service, then the identity provider."""
+    services = [f"{service}-{number}" for service, count in INSTANCES.items() for number in range(1, count + 1)]
+    return [*services, PROVIDER]
 
 
 def listen(first_port: int) -> dict[str, socket.socket]:
@@ -117,11 +125,12 @@ def _bound(port: int) -> socket.socket:
     return listener
 
 
-async def serve(sockets: Mapping[str, socket.socket], *, until_input_ends: bool) -> None:
-    """Serve all instances until a signal comes, or also until standard input ends."""
-    services = demo_services(open_shop(Random(SEED)))
+async def serve(
+    sockets: Mapping[str, socket.socket], applications: Mapping[str, ASGIApp], *, until_input_ends: bool
+) -> None:
+    """Serve each application on its sockets until a signal comes, or also until standard input ends."""
     by_port: dict[int, ASGIApp] = {
-        opened.getsockname()[1]: Instance(name, services[name.rpartition("-")[0]]) for name, opened in sockets.items()
+        _port(opened): Instance(name, applications[name.rpartition("-")[0]]) for name, opened in sockets.items()
     }
     server = uvicorn.Server(
         uvicorn.Config(
@@ -140,6 +149,11 @@ async def serve(sockets: Mapping[str, socket.socket], *, until_input_ends: bool)
     await server.serve(sockets=list(sockets.values()))
 
 
+def _port(listener: socket.socket) -> int:
+    port: int = listener.getsockname()[1]
+    return port
+
+
 def _stop_when_input_ends(server: uvicorn.Server) -> None:
     sys.stdin.buffer.read()
     server.should_exit = True
@@ -155,11 +169,23 @@ def main(arguments: Sequence[str]) -> int:
     except (OSError, OverflowError) as error:
         print(f"error: no port for an instance of the services: {error}", file=sys.stderr)
         return 1
-    known = json.dumps({name: opened.getsockname()[1] for name, opened in sockets.items()})
-    with suppress(BrokenPipeError):  # whoever started this has ended already; the input's end says so too
-        os.write(sys.stdout.fileno(), known.encode() + b"\n")
-    with suppress(KeyboardInterrupt):
-        asyncio.run(serve(sockets, until_input_ends=not arguments))
+    by_hand = bool(arguments)
+    with ExitStack() as stack:
+        for opened in sockets.values():
+            stack.enter_context(opened)
+        provider = demo_provider(_port(sockets[PROVIDER]))
+        said: dict[str, object] = {
+            "ports": {name: _port(opened) for name, opened in sockets.items()},
+            "tokens": user_tokens(provider),
+        }
+        if not by_hand:
+            keys_file = Path(stack.enter_context(TemporaryDirectory(prefix="api-gateway-demo-"))) / "keys.yaml"
+            said |= {"key": make_key(keys_file), "keys_file": str(keys_file)}
+        with suppress(BrokenPipeError):  # whoever started this has ended already; the input's end says so too
+            os.write(sys.stdout.fileno(), json.dumps(said).encode() + b"\n")
+        applications = {**demo_services(open_shop(Random(SEED))), PROVIDER.rpartition("-")[0]: provider.application}
+        with suppress(KeyboardInterrupt):
+            asyncio.run(serve(sockets, applications, until_input_ends=not by_hand))
     return 0
 
 

@@ -1,6 +1,6 @@
 """Run: the demo from its first line to its last.
 
-    start the services -> learn their ports -> gateway before them -> welcome -> ready -> ... -> end
+    start the services -> learn ports and keys -> gateway before them -> welcome -> ready -> ... -> end
 
 Rule: the services start in their own process while this one imports the gateway, because each
 takes about half a second. The gateway itself is the one that `api-gateway serve` runs, signals,
@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Mapping
 from types import FrameType
 
 from api_gateway.server.demo.configuration import demo_configuration
@@ -52,11 +51,12 @@ def _run(host: str, port: int, admin_port: int, services: ServicesProcess) -> in
     from api_gateway.server.demo.welcome import welcome
     from api_gateway.server.runner import run
 
-    ports: Mapping[str, int] = services.ports()
-    config = GatewayConfig.model_validate(demo_configuration(host, port, admin_port, ports))
+    started = services.started()
+    ports = started.ports
+    config = GatewayConfig.model_validate(demo_configuration(host, port, admin_port, ports, started.keys_file))
 
     def greet(gateway: str, admin: str) -> None:
-        print(welcome(gateway, admin, ports, colour=_wants_colour()), flush=True)
+        print(welcome(gateway, admin, ports, started.key, started.tokens, colour=_wants_colour()), flush=True)
 
     return run(config, before_ready=greet)
 

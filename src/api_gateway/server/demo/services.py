@@ -144,4 +144,4 @@ async def _mirror(request: Request) -> Response:
         "headers": [f"{name}: {value}" for name, value in request.headers.items()],
         "body_bytes": size,
     }
-    return ReadableJson({"message": "no other service knows this path; this is what arrived", "request": arrived})
+    return ReadableJson({"message": "this is what arrived", "request": arrived})

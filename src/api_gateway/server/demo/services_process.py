@@ -3,7 +3,7 @@
 Rule: a process of its own, so that the gateway has its event loop to itself, in a session of its
 own, so that Ctrl-C reaches the gateway alone: it drains while its services still answer. The
 child lives as long as the pipe to its standard input; the kernel closes that pipe even when this
-process is killed.
+process is killed. So the child also keeps what must not be left behind: the file of API keys.
 
 What it does not do: restart the child. A demo whose services died shows 502.
 """
@@ -14,11 +14,27 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 _GRACE = 2.0
 """Seconds that the services may take to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What the services' process says once all of them listen."""
+
+    ports: Mapping[str, int]
+    """Each instance's, by name."""
+    keys_file: Path
+    """The record of the API key. The process removes the file when it ends."""
+    key: str = field(repr=False)
+    """The API key."""
+    tokens: Mapping[str, str] = field(repr=False)
+    """An opaque token for each user, by name."""
 
 
 class ServicesProcess:
@@ -35,8 +51,8 @@ class ServicesProcess:
         assert self._process.stdout is not None, "a pipe was asked for"
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
 
-    def ports(self) -> Mapping[str, int]:
-        """Each instance's port, by name; waits until all of them listen.
+    def started(self) -> Started:
+        """Ports and credentials; waits until all instances listen.
 
         Raises:
             ChildProcessError: the services did not start; they have said why on standard error.
@@ -44,8 +60,8 @@ class ServicesProcess:
         line = self._stdout.readline()
         if not line:
             raise ChildProcessError(f"the demo's services did not start (exit status {self._process.wait()})")
-        ports: dict[str, int] = json.loads(line)
-        return ports
+        said = json.loads(line)
+        return Started(said["ports"], Path(said["keys_file"]), said["key"], said["tokens"])
 
     def __enter__(self) -> Self:
         return self

@@ -5,7 +5,8 @@ the service at the very moment of sending; that one failure is repaired here by 
 once, on a *new* connection, if nothing came back and repeating is safe: the method is idempotent
 and the body complete in memory (RFC 9112 section 9.3.1).
 
-TLS upstreams are verified against the system's authorities, name included.
+TLS upstreams are verified against the system's authorities, name included, unless told otherwise
+(`transport/upstream_tls.py`).
 
 What it does not do: retry an endpoint that failed. That is a policy, in `middleware/`.
 """
@@ -29,6 +30,7 @@ from api_gateway.transport.http1.pool import ConnectionPool
 from api_gateway.transport.http1.request_body import send_chunked, send_counted
 from api_gateway.transport.origin import Origin
 from api_gateway.transport.transport import Timeouts
+from api_gateway.transport.upstream_tls import UpstreamTls
 
 _VIA_LINE = field_line(VIA)
 _BODY_EXPECTED = frozenset({"POST", "PUT", "PATCH"})
@@ -37,7 +39,7 @@ _BODY_EXPECTED = frozenset({"POST", "PUT", "PATCH"})
 class Http1Transport:
     """HTTP/1.1 with keep-alive, for any number of endpoints."""
 
-    def __init__(self, timeouts: Timeouts | None = None, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, timeouts: Timeouts | None = None, *, tls: ssl.SSLContext | UpstreamTls | None = None) -> None:
         """`tls` replaces the default context, for example to trust a private authority."""
         self._timeouts = timeouts or Timeouts()
         self._tls = tls
@@ -80,15 +82,15 @@ class Http1Transport:
         return self._endpoints[url]
 
     async def _connect(self, origin: Origin, pool: ConnectionPool) -> Http1Connection:
-        if origin.secure and self._tls is None:
-            self._tls = ssl.create_default_context()
+        tls, name = self._tls_for(origin)
         try:
             async with asyncio.timeout(self._timeouts.connect):
                 _, connection = await asyncio.get_running_loop().create_connection(
                     lambda: Http1Connection(pool, self._timeouts),
                     origin.host,
                     origin.port,
-                    ssl=self._tls if origin.secure else None,
+                    ssl=tls,
+                    server_hostname=name,
                 )
         except TimeoutError:
             raise ConnectTimeout(f"{origin.authority}: no connection in {self._timeouts.connect:g} s") from None
@@ -100,6 +102,16 @@ class Http1Transport:
             raise ConnectFailed(f"{origin.authority}: {error}") from None
         pool.adopt(connection)
         return connection
+
+    def _tls_for(self, origin: Origin) -> tuple[ssl.SSLContext | None, str | None]:
+        """The context for a new connection, and the name to verify."""
+        if not origin.secure:
+            return None, None
+        if isinstance(self._tls, UpstreamTls):
+            return self._tls.context(), self._tls.server_name or origin.host
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls, origin.host
 
 
 Upload = Callable[[Http1Connection], Coroutine[None, None, None]]
