@@ -21,8 +21,8 @@ from api_gateway.rate_limiting.limit_store import AlgorithmName, Ask, Limit
 from api_gateway.rate_limiting.redis import RedisStore
 from api_gateway.rate_limiting.redis.keys import head_of
 from api_gateway.rate_limiting.redis.numbers import numbers_of
-from api_gateway.rate_limiting.redis.resp import bulks
 from api_gateway.rate_limiting.redis.scripts import Scripts
+from api_gateway.redis_link.resp import bulks
 from benchmarks import event_loop
 from benchmarks.machine import Machine, pinned
 from benchmarks.processes import free_port

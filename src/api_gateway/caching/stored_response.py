@@ -12,8 +12,9 @@ Source: RFC 9111 sections 3 and 4.2.3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from api_gateway.caching.freshness import Facts, facts_of
 from api_gateway.core.headers import Headers
 
 SelectingFields = tuple[tuple[str, tuple[str, ...]], ...]
@@ -39,6 +40,24 @@ class StoredResponse:
     """The request fields for which it is the answer; empty without `Vary`."""
     tags: tuple[str, ...] = ()
     """Names under which a group of answers is purged at once."""
+    _facts: Facts | None = field(default=None, init=False, repr=False)
+
+    @property
+    def facts(self) -> Facts:
+        """What it says about its own use; read at the first look, because it never changes."""
+        facts = self._facts
+        if facts is None:
+            facts = facts_of(self.status, self.headers, self.asked_at, self.answered_at)
+            object.__setattr__(self, "_facts", facts)
+        return facts
+
+    def with_body(self, body: bytes) -> StoredResponse:
+        """This answer with another body."""
+        other = StoredResponse(
+            self.status, self.headers, body, self.asked_at, self.answered_at, self.selecting, self.tags
+        )
+        object.__setattr__(other, "_facts", self._facts)
+        return other
 
     @property
     def effort(self) -> float:

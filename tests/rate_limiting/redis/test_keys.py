@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_gateway.rate_limiting.limit_store import Limit
-from api_gateway.rate_limiting.redis.keys import LONGEST, check_prefix, head_of, tail_of
+from api_gateway.rate_limiting.redis.keys import LONGEST, head_of, tail_of
 from api_gateway.rate_limiting.redis.numbers import numbers_of
+from api_gateway.redis_link.hash_tag import check_prefix
 
 
 def head(limit: Limit, prefix: str = "api-gateway") -> bytes:

@@ -1,4 +1,4 @@
-"""The defaults museum in pictures: what `notebooks/07_defaults_museum.ipynb` is made of.
+"""The defaults museum in pictures: what `notebooks/08_defaults_museum.ipynb` is made of.
 
 Reading order: `preset.py`, `presets.py` (the exhibits), `placards.py`, `exhibition.py` (the experiment), `wall.py`.
 """

@@ -7,9 +7,8 @@ name, the caller's key. So a limit that changes its algorithm or its rate begins
 the old one left; one that changes only its size keeps its states. The name is percent-encoded, so that no
 name and key together look like another pair.
 
-The prefix is in braces, a hash tag: all keys of a store fall into one slot of a cluster, because a script may
-only touch keys of one slot, and the limits of one request have keys of any kind. So one store is on one node,
-which its URL must name; several stores, each with its prefix, spread over a cluster.
+The prefix is in braces, a hash tag (`redis_link/hash_tag.py`), because the limits of one request have keys of any
+kind.
 
 Bound: 128 bytes of the caller's key. A longer one is cut to 64 and a digest: keys come from outside, and the
 server's memory must not grow by what a header can hold.
@@ -29,16 +28,6 @@ VERSION = 1
 """Of what the scripts store; a change of it starts every limit anew."""
 LONGEST = 128
 """Bytes of a caller's key that are kept as they are."""
-
-
-def check_prefix(prefix: str) -> None:
-    """Refuse what could not be a hash tag.
-
-    Raises:
-        ValueError: it is empty, or holds a brace.
-    """
-    if not prefix or "{" in prefix or "}" in prefix:
-        raise ValueError(f"the prefix must be some text without braces, not {prefix!r}")
 
 
 def head_of(prefix: str, limit: Limit, numbers: Numbers) -> bytes:

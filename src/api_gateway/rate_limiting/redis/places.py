@@ -23,9 +23,9 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from api_gateway.rate_limiting.redis.link import Link
-from api_gateway.rate_limiting.redis.resp import bulks, command
-from api_gateway.rate_limiting.redis.scripts import Script
+from api_gateway.redis_link.link import Link
+from api_gateway.redis_link.resp import bulks, command
+from api_gateway.redis_link.script import Script
 
 _TOLD_AT_ONCE = 500  # places in one command: it must not keep the server from others for long
 _RENEWALS = 3  # in a lease

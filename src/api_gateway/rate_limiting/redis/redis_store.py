@@ -4,7 +4,7 @@
 
 Rule: one call of one script decides for all asks of a request and charges all or none, on the server's clock,
 before any other call (`several.lua`). What is asked in one tick of the event loop goes out in one write
-(`link.py`). When there is no server, nobody waits for it: `on_store_error` decides (`fallback.py`).
+(`redis_link/link.py`). When there is no server, nobody waits for it: `on_store_error` decides (`fallback.py`).
 
 Bound: that of each algorithm, over all gateways together, for W and a microsecond (`numbers.py`). It does not hold
 across what the server forgets: a restart without its data, an eviction, a replica that takes over before it has
@@ -14,27 +14,31 @@ A caller that is cancelled is still charged: its question was under way. So is o
 
 For /metrics: `outages`, `errors`, `repeated`, `degraded`; see there.
 
-What it does not do: follow a cluster's redirections, or speak to several servers (`keys.py`, `connecting.py`).
+What it does not do: follow a cluster's redirections, or speak to several servers (`redis_link/`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Self
 
 from api_gateway.rate_limiting.all_or_nothing import tightest
 from api_gateway.rate_limiting.limit_store import Ask, Grant, Limit
 from api_gateway.rate_limiting.rate_limiter import new_decision
-from api_gateway.rate_limiting.redis.connecting import ServerAddress
 from api_gateway.rate_limiting.redis.fallback import Fallback, OnStoreError
-from api_gateway.rate_limiting.redis.keys import check_prefix, head_of, tail_of
+from api_gateway.rate_limiting.redis.keys import head_of, tail_of
 from api_gateway.rate_limiting.redis.numbers import numbers_of
 from api_gateway.rate_limiting.redis.places import Place, Places
-from api_gateway.rate_limiting.redis.request import StoreFailed
-from api_gateway.rate_limiting.redis.resp import bulk, bulks
 from api_gateway.rate_limiting.redis.scripts import Scripts
-from api_gateway.rate_limiting.redis.uplink import Uplink
+from api_gateway.redis_link.connecting import ServerAddress
+from api_gateway.redis_link.hash_tag import check_prefix
+from api_gateway.redis_link.request import StoreFailed
+from api_gateway.redis_link.resp import bulk, bulks
+from api_gateway.redis_link.uplink import Uplink
+
+_log = logging.getLogger("api_gateway.rate_limiting")
 
 DEFAULT_TIMEOUT = 0.25
 """Seconds that a request waits for the server at most."""
@@ -111,7 +115,9 @@ class RedisStore:
             probe_key=f"{{{prefix}}}:probe",
             timeout=timeout,
             on_up=self._places.come_up,
+            name="limit store",
             meanwhile=self._fallback.meanwhile,
+            log=_log,
         )
         self._timeout = timeout
         self.degraded = 0

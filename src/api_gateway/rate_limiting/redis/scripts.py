@@ -4,8 +4,7 @@
 
 Rule: a script holds just the algorithms that the limits of one request use, each once; the numbers of a limit
 are arguments. So there are as many scripts as combinations in use, not as many as limits or keys, and the
-server keeps them all. The server calls a script by the SHA-1 of its text: EVALSHA, and EVAL when it does not
-know it yet, or any more.
+server keeps them all. How a script is called, `redis_link/script.py` says.
 
 What it does not do: load scripts beforehand. The first call finds it unknown, and brings it along.
 
@@ -14,25 +13,13 @@ Source: the Redis manual, "Scripting with Lua".
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from importlib import resources
 
 from api_gateway.rate_limiting.limit_store import AlgorithmName
-from api_gateway.rate_limiting.redis.resp import bulks
+from api_gateway.redis_link.script import Script
 
 CLOCK = "clock"
-
-
-class Script:
-    """A script, and how it is called on the wire."""
-
-    __slots__ = ("by_sha", "by_source", "source")
-
-    def __init__(self, source: str) -> None:
-        self.source = source
-        self.by_sha = bulks("EVALSHA", hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
-        self.by_source = bulks("EVAL", source)
 
 
 class Scripts:

@@ -22,11 +22,9 @@ import logging
 import random
 from collections.abc import Callable
 
-from api_gateway.rate_limiting.redis.connecting import ServerAddress
-from api_gateway.rate_limiting.redis.link import Link
-from api_gateway.rate_limiting.redis.request import StoreFailed
-
-_log = logging.getLogger("api_gateway.rate_limiting")
+from api_gateway.redis_link.connecting import ServerAddress
+from api_gateway.redis_link.link import Link
+from api_gateway.redis_link.request import StoreFailed
 
 FIRST_WAIT = 0.05
 LONGEST_WAIT = 1.0
@@ -41,9 +39,22 @@ class Uplink:
     """Keeps a link."""
 
     def __init__(
-        self, address: ServerAddress, *, probe_key: str, timeout: float, on_up: Callable[[Link], None], meanwhile: str
+        self,
+        address: ServerAddress,
+        *,
+        probe_key: str,
+        timeout: float,
+        on_up: Callable[[Link], None],
+        name: str,
+        meanwhile: str,
+        log: logging.Logger,
+        large_replies: bool = False,
     ) -> None:
-        """`on_up` is called with each new link; `meanwhile` is what the log says is done without one."""
+        """Keep a link to `address`, on which a request waits for `timeout` seconds at most.
+
+        `on_up` is called with each new link. `log` is told, of what is called `name`, and of what is done `meanwhile`.
+        `large_replies` is for the link.
+        """
         self.link: Link | None = None
         """The link, or None: new, connecting for the first time, or down."""
         self.outages = 0
@@ -52,7 +63,10 @@ class Uplink:
         self._probe_key = probe_key
         self._timeout = timeout
         self._on_up = on_up
+        self._name = name
         self._meanwhile = meanwhile
+        self._log = log
+        self._large_replies = large_replies
         self._chance = random.Random()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -88,7 +102,7 @@ class Uplink:
             RuntimeError: it is closed, or another event loop runs than the one it was first used in.
         """
         if self._closed:
-            raise RuntimeError("this limit store is closed")
+            raise RuntimeError(f"this {self._name} is closed")
         if asyncio.get_running_loop() is not self._loop:
             self.check_loop()
             self._loop = asyncio.get_running_loop()
@@ -102,7 +116,7 @@ class Uplink:
             RuntimeError: it was first used in another one.
         """
         if self._loop not in (None, asyncio.get_running_loop()):
-            raise RuntimeError("this limit store was first used in another event loop; each loop needs its own")
+            raise RuntimeError(f"this {self._name} was first used in another event loop; each loop needs its own")
 
     async def first_link(self) -> Link | None:
         """Wait for the first connecting to end, if it has not; the link, or None where there is none."""
@@ -141,7 +155,8 @@ class Uplink:
                 self._go_down(str(error))
                 failures += 1
                 continue
-            link, since = Link(connection, self._timeout), self._time()
+            link = Link(connection, self._timeout, name=self._name, log=self._log, large_replies=self._large_replies)
+            since = self._time()
             self._go_up(link)
             try:
                 reason = await link.run()
@@ -156,7 +171,7 @@ class Uplink:
         self.link = link
         if self._why_down:
             self._why_down = ""
-            _log.info("limit store %s: back", self._address.shown)
+            self._log.info("%s %s: back", self._name, self._address.shown)
         self._settle()
         self._on_up(link)
 
@@ -164,8 +179,9 @@ class Uplink:
         if not self._why_down:
             self._why_down = reason or "the connection was lost"
             self.outages += 1
-            _log.warning(
-                "limit store %s: out of reach (%s); until it is back, %s",
+            self._log.warning(
+                "%s %s: out of reach (%s); until it is back, %s",
+                self._name,
                 self._address.shown,
                 self._why_down,
                 self._meanwhile,

@@ -9,9 +9,9 @@ import pytest
 
 from api_gateway.rate_limiting.limit_store import Ask, Limit
 from api_gateway.rate_limiting.redis import RedisStore, StoreFailed
-from api_gateway.rate_limiting.redis.connecting import ServerAddress
-from api_gateway.rate_limiting.redis.link import Link
-from api_gateway.rate_limiting.redis.uplink import LONGEST_WAIT, Uplink
+from api_gateway.redis_link.connecting import ServerAddress
+from api_gateway.redis_link.link import Link
+from api_gateway.redis_link.uplink import LONGEST_WAIT, Uplink
 from tests.support.sockets import full_backlog, refused_port
 from tests.support.valkey import Valkey, until, valkey
 
@@ -21,7 +21,15 @@ ASK = [Ask(LIMIT, "key")]
 
 def uplink(url: str, timeout: float = 5.0) -> tuple[Uplink, list[Link]]:
     ups: list[Link] = []
-    made = Uplink(ServerAddress(url), probe_key="{t}:probe", timeout=timeout, on_up=ups.append, meanwhile="people wait")
+    made = Uplink(
+        ServerAddress(url),
+        probe_key="{t}:probe",
+        timeout=timeout,
+        on_up=ups.append,
+        name="limit store",
+        meanwhile="people wait",
+        log=logging.getLogger("api_gateway.rate_limiting"),
+    )
     return made, ups
 
 
@@ -71,7 +79,7 @@ async def test_one_that_is_never_there_is_tried_less_and_less_often(monkeypatch:
             enough.set()
             await asyncio.Event().wait()
 
-    monkeypatch.setattr("api_gateway.rate_limiting.redis.uplink.asyncio.sleep", no_time_passes)
+    monkeypatch.setattr("api_gateway.redis_link.uplink.asyncio.sleep", no_time_passes)
     line, _ = uplink(f"redis://127.0.0.1:{refused_port()}")
     line.check()
     assert await line.first_link() is None

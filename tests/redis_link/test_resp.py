@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from api_gateway.rate_limiting.redis.resp import command
+from api_gateway.redis_link.resp import command
 from tests.support.valkey import Valkey
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from api_gateway.rate_limiting.limit_store import Ask, Limit
 from api_gateway.rate_limiting.redis import RedisStore, StoreFailed
-from api_gateway.rate_limiting.redis.connecting import ServerAddress
-from api_gateway.rate_limiting.redis.link import AT_ONCE, Link
-from api_gateway.rate_limiting.redis.resp import bulks
-from api_gateway.rate_limiting.redis.scripts import Script
+from api_gateway.redis_link.connecting import ServerAddress
+from api_gateway.redis_link.link import AT_ONCE, Link
+from api_gateway.redis_link.resp import bulks, command
+from api_gateway.redis_link.script import Script
 from tests.support.valkey import Valkey, valkey
 
 COUNT = Script("return {redis.call('INCR', KEYS[1])}")
@@ -23,11 +23,15 @@ FAIL = Script("return redis.error_reply('ERR this one')")
 READ_ONLY = Script("return redis.error_reply('READONLY not here')")
 KEY = bulks(1, "counted")
 HEAD = b"*4\r\n"
+LOG = logging.getLogger("api_gateway.link_test")
 
 
 @asynccontextmanager
-async def link_to(server: Valkey, timeout: float = 5.0) -> AsyncIterator[tuple[Link, asyncio.Task[str]]]:
-    link = Link(await ServerAddress(server.url).connect("{t}:probe", 5.0), timeout)
+async def link_to(
+    server: Valkey, timeout: float = 5.0, *, large_replies: bool = False
+) -> AsyncIterator[tuple[Link, asyncio.Task[str]]]:
+    connection = await ServerAddress(server.url).connect("{t}:probe", 5.0)
+    link = Link(connection, timeout, name="store", log=LOG, large_replies=large_replies)
     running = asyncio.create_task(link.run())
     try:
         yield link, running
@@ -184,3 +188,43 @@ async def test_a_store_whose_callers_are_all_cancelled_works_on(server: Valkey) 
         grant = await store.acquire([Ask(limit, "a")], 0)
         assert (grant.decision.allowed, store.degraded, store.outages) == (True, 0, 0)
         assert grant.decision.remaining >= 10_000 - 1001
+
+
+SLOW = command("BLPOP", "nothing", "0.05")
+"""The server answers after so many seconds, and takes nothing else from this connection meanwhile."""
+
+
+async def test_where_replies_are_large_a_link_lives_as_long_as_it_says_something(server: Valkey) -> None:
+    async with link_to(server, timeout=0.2, large_replies=True) as (link, running):
+        requests = [link.ask_command(SLOW) for _ in range(8)]
+        assert await asyncio.gather(*requests) == [None] * 8
+        with server.frozen():
+            with pytest.raises(StoreFailed, match=r"no answer within 0\.2 s"):
+                await link.ask_command(SLOW)
+            assert await running == "no answer within 0.2 s"
+
+
+async def test_elsewhere_nobody_waits_for_longer_than_the_timeout(server: Valkey) -> None:
+    async with link_to(server, timeout=0.2) as (link, running):
+        requests = [link.ask_command(SLOW) for _ in range(8)]
+        results = await asyncio.gather(*requests, return_exceptions=True)
+        assert isinstance(results[-1], StoreFailed)
+        assert await running == "no answer within 0.2 s"
+
+
+async def test_what_the_server_has_not_read_yet_is_counted(server: Valkey) -> None:
+    async with link_to(server, timeout=30.0) as (link, _):
+        large = command("SET", "large", bytes(10_000_000))
+        with server.frozen():
+            requests = [link.ask_command(large) for _ in range(3)]
+            await asyncio.sleep(0)
+            assert link.unsent == 3 * len(large)
+        await asyncio.gather(*requests)
+        assert link.unsent == 0
+
+
+async def test_a_reply_is_what_the_command_replies(server: Valkey) -> None:
+    async with link_to(server) as (link, _):
+        words = [("SET", "a", 1), ("GET", "a"), ("GET", "b"), ("MGET", "a", "b"), ("DEL", "a")]
+        replies = await asyncio.gather(*(link.ask_command(command(*each)) for each in words))
+    assert replies == [b"OK", b"1", None, [b"1", None], 1]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from api_gateway.rate_limiting.redis.scripts import Script
+from api_gateway.redis_link.script import Script
 
 
 class StoreFailed(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from api_gateway.rate_limiting.redis import StoreFailed
-from api_gateway.rate_limiting.redis.connecting import ServerAddress
+from api_gateway.redis_link.connecting import ServerAddress
 from tests.support.sockets import full_backlog, refused_port
 from tests.support.valkey import Valkey, valkey
 

@@ -21,7 +21,7 @@ from typing import TypeAlias, cast
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, parse_url
 from redis.exceptions import RedisError
 
-from api_gateway.rate_limiting.redis.request import StoreFailed
+from api_gateway.redis_link.request import StoreFailed
 
 _PROBE = "return redis.call('SET', KEYS[1], '1', 'PX', 1000)"
 _Make: TypeAlias = Callable[..., AbstractConnection]

@@ -14,8 +14,8 @@ Timeout: the oldest request says whether the server answers, because nobody over
 for all. When it has waited for `timeout`, the link is lost, and with it all that is under way: they would
 wait as long. A caller that is cancelled leaves its request in the queue; the reply is read and dropped.
 
-What a lost link leaves open: whether the server has charged what was under way. Nobody asks again, since that
-could charge twice.
+What a lost link leaves open: whether the server has done what was under way. Nobody asks again, since that
+could do it, and charge for it, twice.
 
 What it does not do: connect (`connecting.py`), or come back (`uplink.py`).
 """
@@ -27,7 +27,7 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import (
@@ -41,38 +41,57 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from api_gateway.rate_limiting.redis.request import Request, StoreFailed
-from api_gateway.rate_limiting.redis.resp import command
-from api_gateway.rate_limiting.redis.scripts import Script
+from api_gateway.redis_link.request import Request, StoreFailed
+from api_gateway.redis_link.resp import command
+from api_gateway.redis_link.script import Script
 
 AT_ONCE = 16
 """Requests in one write."""
-
-_log = logging.getLogger("api_gateway.rate_limiting")
 
 # Errors that every request would meet, whatever its key.
 _OF_THE_SERVER = (AuthenticationError, ClusterDownError, NoPermissionError, OutOfMemoryError, ReadOnlyError)
 _OF_THE_SERVER_BY_CODE = ("BUSY ", "LOADING ", "MISCONF ", "NOREPLICAS ", "UNKILLABLE ")
 
 Answer: TypeAlias = Sequence[int]
+"""Of a script."""
+Reply: TypeAlias = "int | bytes | list[Reply] | None"
+"""Of any command."""
 
 
 class Link:
     """A connection, from when it stands until it is lost."""
 
-    __slots__ = ("_connection", "_loop", "_lost", "_queue", "_timeout", "_timer", "_under_way", "_waker", "errors",
-                 "repeated")  # fmt: skip
+    __slots__ = ("_connection", "_heard", "_large_replies", "_log", "_loop", "_lost", "_name", "_queue", "_timeout",
+                 "_timer", "_under_way", "_waker", "errors", "repeated", "unsent")  # fmt: skip
 
-    def __init__(self, connection: AbstractConnection, timeout: float) -> None:
-        """`connection` stands; a request that has no reply after `timeout` seconds ends the link."""
+    def __init__(
+        self,
+        connection: AbstractConnection,
+        timeout: float,
+        *,
+        name: str,
+        log: logging.Logger,
+        large_replies: bool = False,
+    ) -> None:
+        """`connection` stands; a request that has no reply after `timeout` seconds ends the link.
+
+        With `large_replies`, which may take their time one behind the other, only silence ends it: no reply to
+        anybody for so long. `log` is told of the first error, of what is called `name`.
+        """
+        self._large_replies = large_replies
         self.errors = 0
         """Replies that were errors and concerned one request alone."""
         self.repeated = 0
         """Calls sent again with the script's text, because the server did not know it."""
+        self.unsent = 0
+        """Bytes that wait for the server to read."""
         self._connection = connection
         self._timeout = timeout
+        self._name = name
+        self._log = log
         self._loop = asyncio.get_running_loop()
         self._lost: asyncio.Future[str] = self._loop.create_future()
+        self._heard = 0.0  # when the latest reply came, if they are large
         self._queue: list[Request] = []
         self._under_way: deque[Request] = deque()
         self._waker: asyncio.Future[None] | None = None
@@ -85,6 +104,12 @@ class Link:
         """
         future: asyncio.Future[Answer] = self._loop.create_future()
         self._send(Request(head, script, body, future, self._loop.time()))
+        return future
+
+    def ask_command(self, packed: bytes) -> asyncio.Future[Reply]:
+        """The reply to a command that is no script, or to a script by its text; else as `ask`."""
+        future: asyncio.Future[Reply] = self._loop.create_future()
+        self._send(Request(b"", None, packed, cast("asyncio.Future[Answer]", future), self._loop.time()))
         return future
 
     def tell(self, head: bytes, script: Script | None, body: bytes) -> None:
@@ -134,6 +159,7 @@ class Link:
             _fail(request, self._lost.result())
             return
         self._queue.append(request)
+        self.unsent += len(request.body)
         if self._waker is not None and not self._waker.done():
             self._waker.set_result(None)
         if self._timer is None:
@@ -147,9 +173,11 @@ class Link:
                     await self._waker
                 batch, self._queue = self._queue[:AT_ONCE], self._queue[AT_ONCE:]
                 self._under_way.extend(batch)
+                length = sum([len(request.body) for request in batch])
                 await self._connection.send_packed_command(
                     b"".join([request.packed() for request in batch]), check_health=False
                 )
+                self.unsent -= length
         except (RedisError, OSError) as error:
             self.lose(str(error))
 
@@ -162,6 +190,8 @@ class Link:
                 except ResponseError as error:
                     self._refused(under_way.popleft(), error)
                     continue
+                if self._large_replies:
+                    self._heard = self._loop.time()
                 future = under_way.popleft().future
                 if future is not None and not future.done():
                     future.set_result(answer)
@@ -179,7 +209,7 @@ class Link:
             return
         self.errors += 1
         if self.errors == 1:
-            _log.warning("limit store: an error for one request, further ones are only counted: %s", reason)
+            self._log.warning("%s: an error for one request, further ones are only counted: %s", self._name, reason)
         _fail(request, reason)
 
     def _repeat(self, request: Request, script: Script) -> None:
@@ -195,7 +225,7 @@ class Link:
         oldest = self._under_way[0] if self._under_way else self._queue[0] if self._queue else None
         if oldest is None:
             return
-        left = oldest.since + self._timeout - self._loop.time()
+        left = max(oldest.since, self._heard) + self._timeout - self._loop.time()
         if left <= 0:
             self.lose(f"no answer within {self._timeout:g} s")
         else:

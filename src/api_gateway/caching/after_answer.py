@@ -1,0 +1,184 @@
+"""After an answer: what becomes of it, and of what is stored.
+
+In order, the first that applies:
+
+| if                                                                                  | then                           |
+|-------------------------------------------------------------------------------------|--------------------------------|
+| the method is not safe: answered without error; with one                            | Invalidate; Nothing            |
+| the request was not looked up                                                       | Nothing                        |
+| 304 to our validators, for what is stored                                           | Merge, and serve the update    |
+| 304 to our validators, for something else                                           | Refetch                        |
+| 500, 502, 503, 504, or no answer, and the stored one is within `stale-if-error`     | Serve, stale                   |
+| 200 to HEAD, of what is stored; of something else                                   | Merge; Invalidate              |
+| it may be kept (`storability.py`)                                                   | Store                          |
+| it may not, and says that what is stored is out of date (2xx, 3xx, 404, 410)        | Invalidate (RFC 9111 4.3.3)    |
+| otherwise                                                                           | Nothing                        |
+
+Rule: decided on the head. `Store` takes effect when the body has come to its end; a cut one is never kept.
+
+Cost: 8 us for an answer that is stored.
+
+What it does not do: read bodies, or touch the store.
+
+Source: RFC 9111 sections 3, 4.3.3 to 4.3.5 and 4.4; RFC 5861 section 4.
+"""
+
+from __future__ import annotations
+
+from api_gateway.caching.cache_control import response_directives
+from api_gateway.caching.cache_key import tag_of
+from api_gateway.caching.cache_policy import CachePolicy
+from api_gateway.caching.cache_request import CacheRequest
+from api_gateway.caching.cache_status import forwarded
+from api_gateway.caching.invalidation import SAFE_METHODS, invalidated
+from api_gateway.caching.serving import serve, ttl_of
+from api_gateway.caching.stale import FAILURES, if_error, kept_for
+from api_gateway.caching.storability import TAG_FIELDS, kept_fields, tags_of, why_not_stored
+from api_gateway.caching.stored_response import StoredResponse
+from api_gateway.caching.validation import head_agrees, is_about, updated_fields
+from api_gateway.caching.vary import selecting_fields, vary_names
+from api_gateway.caching.verdicts import (
+    Forward,
+    Invalidate,
+    Merge,
+    Nothing,
+    Outcome,
+    Refetch,
+    Serve,
+    Store,
+    Validate,
+)
+from api_gateway.core.headers import Headers
+
+_OUT_OF_DATE = frozenset({404, 410})
+_SAYS_NOTHING = frozenset({206, 304})  # about the whole that is stored
+
+
+def after_answer(
+    asked: CacheRequest,
+    decision: Validate | Forward,
+    status: int,
+    headers: Headers,
+    asked_at: float,
+    answered_at: float,
+    policy: CachePolicy,
+) -> Outcome:
+    """What becomes of the answer to `decision.request`; both times are the wall clock's, of sending and of its head."""
+    method = asked.request.method
+    if method not in SAFE_METHODS:
+        return invalidated(asked, status, headers, policy) or Nothing("it is the answer to a change")
+    if asked.bypass is not None:
+        return Nothing("the request is not looked up")
+    stored = decision.stored
+    if status == 304 and isinstance(decision, Validate):
+        if not is_about(decision.stored, headers):
+            return Refetch(asked.request)
+        return _freshened(asked, decision, headers, asked_at, answered_at, policy)
+    if status in FAILURES:
+        instead = after_failure(asked, decision, status, answered_at, policy)
+        if instead is not None:
+            return instead
+    if method == "HEAD":
+        if status != 200 or stored is None or stored.status != 200:
+            return Nothing("it has no body")
+        if not head_agrees(stored, headers):
+            return Invalidate((asked.key,))
+        merged = _merged(asked, stored, headers, asked_at, answered_at, policy)
+        return Merge(*merged, None) if merged[1] else Nothing("no-store")
+    outcome = _stored(asked, status, headers, asked_at, answered_at, policy)
+    replaces = (200 <= status < 400 and status not in _SAYS_NOTHING) or status in _OUT_OF_DATE
+    if replaces and stored is not None and isinstance(outcome, Nothing):
+        return Invalidate((asked.key,))
+    return outcome
+
+
+def after_failure(
+    asked: CacheRequest, decision: Validate | Forward, status: int, now: float, policy: CachePolicy
+) -> Serve | None:
+    """A stale answer in place of a failure, which the gateway would report as `status`; None if there is none."""
+    stored = decision.stored
+    if stored is None or status not in FAILURES:
+        return None
+    facts = stored.facts
+    staleness = facts.age(now) - facts.lifetime(policy)
+    allowed = if_error(facts, asked.directives, policy)
+    if allowed <= 0 or staleness >= allowed:
+        return None
+    ttl = ttl_of(stored, now, policy)
+    entry = forwarded(policy.name, decision.reason, status=status, ttl=ttl, detail="stale-if-error")
+    return serve(asked, stored, now, policy, entry=entry, stale=staleness >= 0)
+
+
+def _stored(
+    asked: CacheRequest, status: int, headers: Headers, asked_at: float, answered_at: float, policy: CachePolicy
+) -> Store | Nothing:
+    names = {pair[0] for pair in headers.pairs}
+    directives = response_directives(headers.get_all("cache-control") if b"cache-control" in names else ())
+    why = why_not_stored(asked, status, names, directives, policy)
+    if why:
+        return Nothing(why)
+    vary = vary_names(headers) if b"vary" in names else ()
+    if vary is None:
+        return Nothing("Vary: *")
+    tags = () if names.isdisjoint(TAG_FIELDS) else tags_of(headers)
+    head = StoredResponse(
+        status,
+        kept_fields(headers, names, directives, answered_at),
+        b"",
+        asked_at,
+        answered_at,
+        selecting_fields(vary, asked.request.headers),
+        tags if asked.key == asked.uri else (*tags, tag_of(asked.uri)),
+    )
+    lifetime = kept_for(head.facts, answered_at, policy)
+    if lifetime <= 0:
+        return Nothing("it could never be used")
+    return Store(head, lifetime, ttl_of(head, answered_at, policy))
+
+
+def _freshened(
+    asked: CacheRequest,
+    decision: Validate,
+    headers: Headers,
+    asked_at: float,
+    answered_at: float,
+    policy: CachePolicy,
+) -> Merge:
+    fresh, lifetime = _merged(asked, decision.stored, headers, asked_at, answered_at, policy)
+    ttl = ttl_of(fresh, answered_at, policy)
+    entry = forwarded(policy.name, decision.reason, status=304, ttl=ttl, stored=lifetime > 0)
+    answer = serve(asked, fresh, answered_at, policy, entry=entry)
+    if "set-cookie" in headers and "set-cookie" not in fresh.headers:
+        cookies = [pair for pair in headers.pairs if pair[0] == b"set-cookie"]
+        answer = answer._replace(headers=Headers.from_pairs(cookies + answer.headers.pairs))
+    return Merge(fresh, lifetime, answer)
+
+
+def _merged(
+    asked: CacheRequest,
+    stored: StoredResponse,
+    newer: Headers,
+    asked_at: float,
+    answered_at: float,
+    policy: CachePolicy,
+) -> tuple[StoredResponse, float]:
+    """`stored` with the fields of a newer head, and how long it may be kept; 0 if it must not be."""
+    newer = kept_fields(newer, {pair[0] for pair in newer.pairs}, response_directives(()), answered_at)
+    if not policy.store_set_cookie:
+        newer = newer.without("set-cookie")
+    fields = updated_fields(stored, newer)
+    names = {pair[0] for pair in fields.pairs}
+    directives = response_directives(fields.get_all("cache-control"))
+    vary = vary_names(fields)
+    fresh = StoredResponse(
+        stored.status,
+        kept_fields(fields, names, directives, answered_at),
+        stored.body,
+        asked_at,
+        answered_at,
+        stored.selecting if vary is None else selecting_fields(vary, asked.request.headers),
+        stored.tags,
+    )
+    if vary is None or why_not_stored(asked, stored.status, names, directives, policy):
+        return fresh, 0.0
+    return fresh, kept_for(fresh.facts, answered_at, policy)

@@ -1,0 +1,128 @@
+"""Freshness: for how long an answer is good, and how old it is.
+
+Rule: fresh while lifetime > age (RFC 9111 4.2). The lifetime is the first of these that is there:
+
+    s-maxage | max-age | Expires - Date | a share of Date - Last-Modified, where the status allows guessing (4.2.2)
+
+and what is there but malformed is 0, never the next. The age counts from when the origin made the answer (4.2.3):
+
+    initial age = max(answered_at - Date, Age + answered_at - asked_at)      0 at least
+    age         = initial age + now - answered_at
+
+so caches on the way that say no `Age`, and a slow answer, make it older, never younger. `born` is the moment at which
+the age was 0; of `Age` the first member counts, one that is no number does not (5.1). Two different `Expires` are none.
+
+Cost: the facts of an answer are found once, when it is stored or first used: 5 us. A look at them is 0.1 us.
+
+What it does not do: say whether stale is good enough (`stale.py`), or the answer storable (`storability.py`).
+
+Source: RFC 9111 sections 4.2 and 5.3.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from api_gateway.caching.cache_control import MOST_SECONDS, ResponseDirectives, response_directives
+from api_gateway.caching.cache_policy import CachePolicy
+from api_gateway.caching.http_dates import parse_http_date
+from api_gateway.core.headers import HeaderPairs, Headers
+
+HEURISTIC_STATUSES = frozenset({200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501})
+"""Statuses whose lifetime may be guessed (RFC 9110 15.1), less 206; others only if the answer says `public`."""
+
+_AGE = re.compile(rb"[0-9]+")
+_RELEVANT = frozenset({b"age", b"cache-control", b"date", b"etag", b"expires", b"last-modified"})
+
+
+class Facts(NamedTuple):
+    """What an answer says about its own use, read once."""
+
+    directives: ResponseDirectives
+    born: float
+    """Wall-clock second at which its age was 0."""
+    date: float
+    """When the origin says that it made it; when it came, if the origin does not say."""
+    explicit: float | None
+    """Seconds of its lifetime as it says itself."""
+    unchanged_for: float
+    """Seconds since the last change when it was made; 0 where its lifetime must not be guessed."""
+    may_be_stale: bool
+    """Whether it allows that it is ever used stale (RFC 9111 4.2.4)."""
+    etag: bytes
+    """Its entity tag as it came; empty without one."""
+    last_modified: bytes
+    """Likewise."""
+    pairs: HeaderPairs
+    """Its fields less `Age`: what is served. Shared: read-only."""
+
+    @property
+    def validates(self) -> bool:
+        """Whether the origin can be asked if it still holds."""
+        return bool(self.etag or self.last_modified)
+
+    def age(self, now: float) -> float:
+        """Seconds since it was made; never negative."""
+        return now - self.born if now > self.born else 0.0
+
+    def lifetime(self, policy: CachePolicy) -> float:
+        """Seconds from `born` for which it is fresh."""
+        if self.explicit is not None:
+            return self.explicit
+        return min(self.unchanged_for * policy.heuristic_fraction, policy.heuristic_limit)
+
+
+def facts_of(status: int, headers: Headers, asked_at: float, answered_at: float) -> Facts:
+    """Read the facts of an answer."""
+    pairs = headers.pairs
+    first = dict(reversed([pair for pair in pairs if pair[0] in _RELEVANT]))
+    cache_control = headers.get_all("cache-control") if b"cache-control" in first else ()
+    expires = headers.get_all("expires") if b"expires" in first else []
+    last_modified = first.get(b"last-modified", b"")
+    directives = response_directives(cache_control)
+    said = parse_http_date(first[b"date"].decode("latin-1"), answered_at) if b"date" in first else None
+    date = answered_at if said is None else said
+    delay = max(0.0, answered_at - asked_at)
+    initial_age = max(0.0, answered_at - date, _age(first.get(b"age", b"")) + delay)
+    explicit = _explicit_lifetime(directives, expires, date, answered_at)
+    guessable = explicit is None and (status in HEURISTIC_STATUSES or directives.public)
+    changed = parse_http_date(last_modified.decode("latin-1"), answered_at) if guessable and last_modified else None
+    return Facts(
+        directives=directives,
+        born=answered_at - initial_age,
+        date=date,
+        explicit=explicit,
+        unchanged_for=0.0 if changed is None else max(0.0, date - changed),
+        may_be_stale=not (
+            directives.no_cache
+            or directives.must_revalidate
+            or directives.proxy_revalidate
+            or directives.s_maxage is not None
+        ),
+        etag=first.get(b"etag", b""),
+        last_modified=last_modified,
+        pairs=[pair for pair in pairs if pair[0] != b"age"] if b"age" in first else pairs,
+    )
+
+
+def _explicit_lifetime(
+    directives: ResponseDirectives, expires: list[str], date: float, answered_at: float
+) -> float | None:
+    if directives.s_maxage is not None:
+        return float(directives.s_maxage)
+    if directives.max_age is not None:
+        return float(directives.max_age)
+    if not expires:
+        return None
+    end = parse_http_date(expires[0], answered_at) if len(set(expires)) == 1 else None
+    return 0.0 if end is None else max(0.0, end - date)
+
+
+def _age(line: bytes) -> float:
+    """The first member of `Age`, or 0."""
+    first = line.partition(b",")[0].strip()
+    if not _AGE.fullmatch(first):
+        return 0.0
+    digits = first.lstrip(b"0") or b"0"
+    return float(MOST_SECONDS if len(digits) > 10 else min(int(digits), MOST_SECONDS))
