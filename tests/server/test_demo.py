@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
+import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -26,27 +30,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_gateway.config.load import load_config
+from api_gateway.auth.api_key import key_digest
+from api_gateway.auth.key_file import parse_keys
+from api_gateway.config.load import load_config, load_document
 from api_gateway.config.schema import GatewayConfig
+from api_gateway.server.cli import main as run_command
 from api_gateway.server.demo.catalogue import JOURNEY
-from api_gateway.server.demo.configuration import ROUTES, demo_configuration
+from api_gateway.server.demo.configuration import GATEWAY, PROVIDER, ROUTES, demo_configuration
 from api_gateway.server.demo.instances import INSTANCES, instance_names, listen
 from api_gateway.server.demo.instances import main as run_instances
 from api_gateway.server.demo.shop import open_shop
-from api_gateway.server.demo.welcome import suggestions, welcome
+from api_gateway.server.demo.welcome import welcome
 
 PATIENCE = 20.0
-EXAMPLE = Path(__file__).parents[2] / "examples" / "demo.yaml"
+PROJECT = Path(__file__).parents[2]
+EXAMPLE = PROJECT / "examples" / "demo.yaml"
+EXAMPLE_KEYS = PROJECT / "examples" / "demo-keys.yaml"
 READY = re.compile(r"ready: gateway (http://\S+) admin (http://\S+)")
-COMMANDS = 6
+NUMBERED = re.compile(r" {1,2}(\d{1,2})  (\S.*)")
+VARIABLE = re.compile(r"  ([A-Z]+)=\S.*")
+COMMANDS = 14
 
 
 class Demo:
     """A running demo; reads what it prints."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, temporary: Path | None = None) -> None:
+        environment = {} if temporary is None else {"TMPDIR": str(temporary)}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "api_gateway", "demo", *arguments],
+            env={**os.environ, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -160,10 +173,49 @@ def client() -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
+def provider(demo: Demo) -> str:
+    return f"http://127.0.0.1:{demo.instance_ports[f'{PROVIDER}-1']}"
+
+
+@pytest.fixture(scope="module")
 def printed(demo: Demo) -> list[Printed]:
     lines = demo.lines
-    numbered = [index for index, line in enumerate(lines) if re.match(r"  \d  \S", line)]
-    return [Printed(lines[index].strip()[1:].strip(), lines[index + 1].strip()) for index in numbered]
+    numbered = [(index, match) for index, line in enumerate(lines) if (match := NUMBERED.fullmatch(line))]
+    assert [int(match[1]) for _, match in numbered] == list(range(1, len(numbered) + 1))
+    return [Printed(match[2], lines[index + 1].strip()) for index, match in numbered]
+
+
+@pytest.fixture(scope="module")
+def pasted(demo: Demo) -> Mapping[str, str]:
+    """The variables that are there in a shell once the lines are pasted."""
+    lines = [line for line in demo.lines if VARIABLE.fullmatch(line)]
+    names = [line.strip().partition("=")[0] for line in lines]
+    shown = "".join(f'echo "${name}"\n' for name in names)
+    values = in_shell("\n".join(lines) + "\n" + shown, {}).splitlines()
+    return dict(zip(names, values, strict=True))
+
+
+def in_shell(command: str, variables: Mapping[str, str]) -> str:
+    """What a command prints."""
+    if shutil.which("curl") is None:
+        pytest.skip("there is no curl to type the printed commands with")
+    finished = subprocess.run(
+        ["sh", "-c", command],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
+    )
+    return finished.stdout
+
+
+def statuses(output: str) -> list[int]:
+    return [int(status) for status in re.findall(r"^HTTP/1\.1 (\d{3})", output, re.MULTILINE)]
+
+
+def promised_statuses(one: Printed) -> list[int]:
+    return [int(status) for status in re.findall(r"\b[2-5]\d\d\b", one.look_for)]
 
 
 def as_json(response: httpx.Response) -> Any:
@@ -174,17 +226,22 @@ def as_json(response: httpx.Response) -> Any:
 # What the screen says.
 
 
-def test_six_commands_are_printed_for_the_address_that_listens(printed: list[Printed], gateway: str) -> None:
+def test_all_commands_are_printed_for_the_addresses_that_listen(
+    printed: list[Printed], gateway: str, provider: str
+) -> None:
     assert len(printed) == COMMANDS
-    assert all(one.url.startswith(gateway + "/") for one in printed)
+    asked = [one.url.startswith(f"{gateway}/") for one in printed]
+    assert all(to_gateway or one.url == f"{provider}/outage" for one, to_gateway in zip(printed, asked, strict=True))
+    assert asked.count(False) == 2
 
 
 def test_the_map_shows_every_route_and_every_instance(demo: Demo) -> None:
     for route in ROUTES:
         assert any(line.split()[:2] == [route.path, route.service] for line in demo.lines)
     assert list(demo.instance_ports) == instance_names()
-    assert {2, 3} == set(INSTANCES.values())
-    assert len(INSTANCES) == 7
+    services = {name: count for name, count in INSTANCES.items() if name != PROVIDER}
+    assert {2, 3} == set(services.values())
+    assert len(services) == 7
 
 
 def test_an_instance_answers_on_the_port_that_the_map_shows(demo: Demo, client: httpx.Client) -> None:
@@ -192,11 +249,12 @@ def test_an_instance_answers_on_the_port_that_the_map_shows(demo: Demo, client: 
         assert client.get(f"http://127.0.0.1:{port}/").headers["x-served-by"] == name
 
 
-def test_the_screen_fits_80_columns_but_for_the_loops() -> None:
+def test_the_screen_fits_80_columns_but_for_loops_and_credentials() -> None:
     ports = dict.fromkeys(instance_names(), 65535)
     wide = [line for line in _welcome(ports, colour=False).splitlines() if len(line) > 80]
-    assert len(wide) == 2
-    assert all("for i in" in line for line in wide)
+    assert [line.split()[1] for line in wide if NUMBERED.fullmatch(line)] == ["for"] * 4
+    assert [match[1] for line in wide if (match := VARIABLE.fullmatch(line))] == ["KEY", "ROBOT"]
+    assert len(wide) == 6
 
 
 def test_colour_changes_nothing_but_the_colour() -> None:
@@ -276,6 +334,109 @@ def test_the_sixth_command_is_admitted_as_often_as_is_promised(printed: list[Pri
     assert [answer.headers["ratelimit"].split(";")[1] for answer in answers] == ["r=2", "r=1", "r=0", "r=0"]
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 10
     assert answers[-1].json()["type"].endswith("#quota-exceeded")
+
+
+def test_without_credentials_the_seventh_command_is_told_how_to_prove_who_calls(
+    printed: list[Printed], client: httpx.Client
+) -> None:
+    one = printed[6]
+    response = client.request(one.method, one.url)
+    assert [response.status_code] == promised_statuses(one) == [401]
+    ways = [line.partition(" ")[0] for line in response.headers.get_list("www-authenticate")]
+    assert ways == ["ApiKey", "Bearer"]
+    assert "www-authenticate" in one.look_for
+
+
+@pytest.mark.parametrize(("index", "caller"), [(7, "warehouse"), (8, "robot")])
+def test_the_next_two_commands_show_that_the_service_knows_who_calls_and_gets_no_credentials(
+    index: int, caller: str, printed: list[Printed], pasted: Mapping[str, str]
+) -> None:
+    output = in_shell(printed[index].command, pasted)
+    assert statuses(output) == promised_statuses(printed[index]) == [200]
+    arrived = json.loads(output[output.index("{") :])["request"]["headers"]
+    assert f"x-user-id: {caller}" in arrived
+    assert "x-user-scopes: orders:read" in arrived
+    assert not any(header.startswith(("x-api-key:", "authorization:")) for header in arrived)
+    assert not any(pasted[name] in output for name in ("KEY", "ROBOT"))
+
+
+def test_the_robots_token_is_a_jwt_and_the_users_are_opaque(pasted: Mapping[str, str]) -> None:
+    assert [pasted[name].count(".") for name in ("ROBOT", "ANNA", "BEN")] == [2, 0, 0]
+    assert len({*pasted.values()}) == len(pasted) == 4
+
+
+def test_the_tenth_command_lets_anna_in_and_says_what_ben_lacks(
+    printed: list[Printed], pasted: Mapping[str, str]
+) -> None:
+    output = in_shell(printed[9].command, pasted)
+    assert statuses(output) == promised_statuses(printed[9]) == [200, 403]
+    assert 'www-authenticate: Bearer error="insufficient_scope", scope="orders:read"' in output
+
+
+def test_the_last_four_commands_show_what_is_left_without_the_provider(
+    demo: Demo, printed: list[Printed], pasted: Mapping[str, str], client: httpx.Client, provider: str
+) -> None:
+    off, anna, stranger, on = (one.command for one in printed[10:14])
+    assert statuses(in_shell(anna, pasted)) == [200, 200]
+    try:
+        assert json.loads(in_shell(off, pasted)) == {"mode": "down"}
+        promised = promised_statuses(printed[11])
+        assert promised == [200, 503]
+        patience = time.monotonic() + PATIENCE
+        while (seen := statuses(in_shell(anna, pasted))) != promised:  # while the last answer counts as new
+            assert seen == [200, 200]
+            assert time.monotonic() < patience
+        answer = in_shell(stranger, pasted)
+        assert statuses(answer) == promised_statuses(printed[12])[:1] == [503]
+        assert "www-authenticate" not in answer
+        assert 'introspection_down{provider="identity"} 1.0' in _admin(demo, client, "/metrics")
+        assert json.loads(in_shell(on, pasted)) == {"mode": "up"}
+    finally:
+        client.post(f"{provider}/outage", json={"mode": "up"})
+    assert statuses(in_shell(anna, pasted)) == [200, 200]
+    assert statuses(in_shell(stranger, pasted)) == promised_statuses(printed[12])[1:] == [401]
+    assert 'introspection_down{provider="identity"} 0.0' in _admin(demo, client, "/metrics")
+
+
+def test_the_admin_pages_show_the_provider_and_the_circuit_to_it(
+    demo: Demo, client: httpx.Client, gateway: str, pasted: Mapping[str, str]
+) -> None:
+    response = client.get(f"{gateway}/api/me", headers={"authorization": f"Bearer {pasted['BEN']}"})
+    assert response.status_code == 200
+    services = {service["name"]: service for service in json.loads(_admin(demo, client, "/services"))["services"]}
+    identity = services[PROVIDER]
+    assert identity["circuit_breaker"] == "closed"
+    assert identity["endpoints"][0]["requests"] > 0
+    metrics = _admin(demo, client, "/metrics")
+    assert 'api_gateway_circuit_state{service="identity",state="closed"} 1.0' in metrics
+    assert 'api_gateway_introspection_answers_total{provider="identity",result="active"}' in metrics
+    assert 'api_gateway_jwks_fetches_total{provider="identity"}' in metrics
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/me", "/api/me/", "/api/me/x", "/api/%6de", "/api/me/orders", "/api//me/orders/1"]
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
+def test_nothing_below_me_is_open_to_a_stranger(path: str, method: str, gateway: str, client: httpx.Client) -> None:
+    response = client.request(method, gateway + path)
+    assert response.status_code in (401, 404)
+    assert "x-served-by" not in response.headers
+
+
+def test_no_key_and_no_token_is_in_the_log_or_on_an_admin_page(
+    demo: Demo, gateway: str, client: httpx.Client, pasted: Mapping[str, str]
+) -> None:
+    key = pasted["KEY"]
+    for headers in ({"x-api-key": key}, *({"authorization": f"Bearer {pasted[who]}"} for who in ("ANNA", "BEN"))):
+        client.get(f"{gateway}/api/me/orders/42?who=everybody", headers=headers)
+    demo.wait_for_line(lambda line: '"forbidden"' in line)
+    client.get(f"{gateway}/api/me/last-of-all")
+    demo.wait_for_line(lambda line: "/last-of-all" in line and "401" in line)
+    lines = demo.lines
+    seen = lines[lines.index(next(filter(READY.fullmatch, lines))) :]
+    seen += [_admin(demo, client, page) for page in ("/", "/routes", "/services", "/metrics")]
+    secrets = [*pasted.values(), key.rpartition("_")[2], sha256(key.encode()).hexdigest(), GATEWAY.secret]
+    assert not any(secret in text for secret in secrets for text in seen)
 
 
 def test_the_admin_pages_that_are_named_are_there(demo: Demo, client: httpx.Client) -> None:
@@ -359,8 +520,25 @@ def test_one_seed_makes_one_shop() -> None:
 
 def test_the_example_file_is_the_demos_configuration() -> None:
     ports = {name: port for port, name in enumerate(instance_names(), start=9101)}
-    expected = GatewayConfig.model_validate(demo_configuration("127.0.0.1", 8080, 9901, ports))
+    keys_file = EXAMPLE_KEYS.relative_to(PROJECT)
+    expected = GatewayConfig.model_validate(demo_configuration("127.0.0.1", 8080, 9901, ports, keys_file))
     assert load_config(EXAMPLE, {}) == expected
+
+
+def test_the_example_file_can_be_checked_where_the_project_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    assert run_command(["check", "examples/demo.yaml"]) == 0
+    assert "ok" in capsys.readouterr().out
+
+
+def test_the_key_that_the_example_names_is_the_one_in_its_file() -> None:
+    (record,) = parse_keys(load_document(EXAMPLE_KEYS, "keys"), str(EXAMPLE_KEYS)).values()
+    for file in (EXAMPLE, EXAMPLE_KEYS):
+        named = re.search(r"X-API-Key: (gw_[\w-]+)", file.read_text(encoding="utf-8"))
+        assert named is not None
+        assert key_digest(named[1].encode()) == record.digest
 
 
 # Beginning and end.
@@ -405,9 +583,10 @@ def test_ports_that_do_not_exist_are_one_line(capsys: pytest.CaptureFixture[str]
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-async def test_ctrl_c_ends_everything_soon_and_in_silence() -> None:
-    demo = Demo("--port", "0", "--admin-port", "0")
+async def test_ctrl_c_ends_everything_soon_and_in_silence(tmp_path: Path) -> None:
+    demo = Demo("--port", "0", "--admin-port", "0", temporary=tmp_path)
     gateway, admin = demo.wait_until_ready()
+    assert await asyncio.to_thread(_files, tmp_path) == ["keys.yaml"]
     ports = [httpx.URL(gateway).port, httpx.URL(admin).port, *demo.instance_ports.values()]
     async with httpx.AsyncClient() as client, asyncio.TaskGroup() as tasks:
         slow = tasks.create_task(client.get(f"{gateway}/api/reviews/slow"))
@@ -419,6 +598,7 @@ async def test_ctrl_c_ends_everything_soon_and_in_silence() -> None:
         assert (await slow).status_code == 504
     assert code == 0
     assert took < 6
+    await asyncio.to_thread(_wait_until_empty, tmp_path)
     assert not any("Traceback" in line for line in demo.lines)
     for port in ports:
         assert port is not None
@@ -426,8 +606,8 @@ async def test_ctrl_c_ends_everything_soon_and_in_silence() -> None:
             socket.create_connection(("127.0.0.1", port)).close()
 
 
-async def test_the_services_do_not_outlive_a_killed_demo() -> None:
-    demo = Demo("--port", "0", "--admin-port", "0")
+async def test_neither_the_services_nor_the_file_of_keys_outlive_a_killed_demo(tmp_path: Path) -> None:
+    demo = Demo("--port", "0", "--admin-port", "0", temporary=tmp_path)
     demo.wait_until_ready()
     connections = [await asyncio.open_connection("127.0.0.1", port) for port in demo.instance_ports.values()]
     await asyncio.to_thread(demo.finish, signal.SIGKILL)
@@ -439,8 +619,80 @@ async def test_the_services_do_not_outlive_a_killed_demo() -> None:
     for port in demo.instance_ports.values():
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port)).close()
+    await asyncio.to_thread(_wait_until_empty, tmp_path)
+
+
+def test_a_signal_before_the_gateway_runs_leaves_nothing_behind(tmp_path: Path) -> None:
+    demo = Demo("--port", "0", "--admin-port", "0", temporary=tmp_path)
+    patience = time.monotonic() + PATIENCE
+    while not list(tmp_path.iterdir()):
+        assert time.monotonic() < patience
+    assert demo.finish(signal.SIGTERM) == 0
+    _wait_until_empty(tmp_path)
+
+
+def test_the_services_can_be_terminated_by_themselves(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "api_gateway.server.demo.instances"],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        keys_file = Path(json.loads(process.stdout.readline())["keys_file"])
+        assert keys_file.parent.stat().st_mode & 0o777 == 0o700
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_started_by_hand_the_services_listen_where_they_are_told_and_name_two_tokens() -> None:
+    first = _first_of_free_ports()
+    with subprocess.Popen(
+        [sys.executable, "-m", "api_gateway.server.demo.instances", str(first)], stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        said = json.loads(process.stdout.readline())
+        try:
+            assert list(said["ports"].items()) == [(name, first + at) for at, name in enumerate(instance_names())]
+            assert [*said] == ["ports", "tokens"]
+            with httpx.Client(base_url=f"http://127.0.0.1:{first + len(said['ports']) - 1}") as client:
+                asked = {"token": said["tokens"]["anna"]}
+                answer = client.post("/introspect", data=asked, auth=(GATEWAY.id, GATEWAY.secret))
+            assert (answer.json()["active"], answer.json()["sub"]) == (True, "anna")
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(PATIENCE) == 0
+
+
+def _first_of_free_ports() -> int:
+    """Of as many in a row as there are instances, below those that the system hands out."""
+    for first in range(20_000, 30_000, 100):
+        try:
+            for opened in listen(first).values():
+                opened.close()
+        except OSError:
+            continue
+        return first
+    raise AssertionError("there are no free ports")
+
+
+def _files(directory: Path) -> list[str]:
+    return [file.name for file in directory.rglob("*") if file.is_file()]
+
+
+def _wait_until_empty(directory: Path) -> None:
+    patience = time.monotonic() + PATIENCE
+    while list(directory.iterdir()):
+        assert time.monotonic() < patience
+
+
+def _admin(demo: Demo, client: httpx.Client, page: str) -> str:
+    response = client.get(demo.wait_until_ready()[1] + page)
+    assert response.status_code == 200
+    return response.text
 
 
 def _welcome(ports: dict[str, int], *, colour: bool) -> str:
-    assert len(suggestions("http://127.0.0.1:65535")) == COMMANDS
-    return welcome("http://127.0.0.1:65535", "http://127.0.0.1:65534", ports, colour=colour)
+    gateway, admin = "http://127.0.0.1:65535", "http://127.0.0.1:65534"
+    return welcome(gateway, admin, ports, "gw_" + "0" * 77, {"anna": "0" * 64, "ben": "1" * 64}, colour=colour)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from api_gateway.server.demo.configuration import AUDIENCE, GATEWAY, ORDERS_SCOPE, ROBOT, provider_url
+from api_gateway.server.demo.configuration import AUDIENCE, GATEWAY, ORDERS_SCOPE, ROBOT
 from api_gateway.server.demo.identity_provider import IdentityProvider, Subject
 
 LIFETIME = 3600.0
@@ -32,11 +32,9 @@ CLIENTS: Mapping[str, tuple[str, Subject]] = {
 }
 
 
-def demo_provider(port: int) -> IdentityProvider:
-    """The provider that is to listen on `port` of the loopback address."""
-    return IdentityProvider(
-        provider_url(port), clients=CLIENTS, users=USERS, audience=AUDIENCE, lifetime=LIFETIME
-    )
+def demo_provider(url: str) -> IdentityProvider:
+    """The provider that clients find at `url`."""
+    return IdentityProvider(url, clients=CLIENTS, users=USERS, audience=AUDIENCE, lifetime=LIFETIME)
 
 
 def user_tokens(provider: IdentityProvider) -> dict[str, str]:

@@ -21,8 +21,8 @@ DEADLINE = 2.0
 """Seconds that a client waits at most for `/api/reviews/slow`."""
 SALE_BURST = 3
 """Requests that a client may send to `/api/products/sale` at once; later ones, six a minute."""
-PROVIDER = "identity-1"
-"""The identity provider, among the instances. No route leads to it."""
+PROVIDER = "identity"
+"""The identity provider, as a service. No route leads to it: the gateway asks it, clients do so directly."""
 AUDIENCE = "shop"
 """Whom its tokens are for."""
 ORDERS_SCOPE = "orders:read"
@@ -76,7 +76,7 @@ ROUTES = (
         f"at most {SALE_BURST} at once and 6 a minute from one client",
         [{"rate_limit": {"name": "sale", "algorithm": "gcra", "rate": "6/min", "burst": SALE_BURST}}],
     ),
-    DemoRoute("/api/me/*", "fallback", remark="for callers with a key or a token", asks_who=True),
+    DemoRoute("/api/me/*", "fallback", remark="key or token", asks_who=True),
     DemoRoute(
         "/api/me/orders/*",
         "orders",
@@ -90,29 +90,31 @@ ROUTES = (
 
 
 def by_service(ports: Mapping[str, int]) -> dict[str, dict[str, int]]:
-    """The ports of the services' instances, by service and then by instance name (`users-1`)."""
+    """The instances' ports, by service and then by instance name (`users-1`)."""
     services: dict[str, dict[str, int]] = {}
     for instance, port in ports.items():
-        if instance != PROVIDER:
-            services.setdefault(instance.rpartition("-")[0], {})[instance] = port
+        services.setdefault(instance.rpartition("-")[0], {})[instance] = port
     return services
 
 
-def provider_url(port: int) -> str:
+def provider_url(ports: Mapping[str, int]) -> str:
     """Where the identity provider is, which is also the issuer that its tokens name."""
-    return f"http://127.0.0.1:{port}"
+    return f"http://127.0.0.1:{ports[f'{PROVIDER}-1']}"
 
 
 def demo_configuration(
     host: str, port: int, admin_port: int, ports: Mapping[str, int], keys_file: Path
 ) -> dict[str, object]:
     """The configuration for instances that listen on `ports`, and for the API keys in `keys_file`."""
-    who = _who_is_calling(provider_url(ports[PROVIDER]), keys_file)
+    who = _who_is_calling(provider_url(ports), keys_file)
     return {
         "listen": {"host": host, "port": port},
         "admin": {"host": "127.0.0.1", "port": admin_port},
         "services": {
-            name: {"endpoints": [f"http://127.0.0.1:{port}" for port in instances.values()]}
+            name: {
+                "endpoints": [f"http://127.0.0.1:{port}" for port in instances.values()],
+                **_OF_SERVICE.get(name, {}),
+            }
             for name, instances in by_service(ports).items()
         },
         "middleware": ["request_id", {"access_log": {"format": "human"}}],
@@ -121,7 +123,7 @@ def demo_configuration(
                 "path": route.path,
                 "service": route.service,
                 **route.options,
-                "middleware": [*([who] if route.asks_who else []), *route.middleware],
+                "middleware": [who, *route.middleware] if route.asks_who else [*route.middleware],
             }
             for route in ROUTES
         ],
@@ -129,24 +131,22 @@ def demo_configuration(
     }
 
 
-def _who_is_calling(provider: str, keys_file: Path) -> dict[str, object]:
+_OF_SERVICE: Mapping[str, Mapping[str, object]] = {PROVIDER: {"circuit_breaker": {"open_for": "2s"}}}
+
+
+def _who_is_calling(issuer: str, keys_file: Path) -> dict[str, object]:
     """Three ways to prove it. An answer of the provider is kept for a second only, so that an outage shows at once."""
-    tokens: dict[str, object] = {"issuer": provider, "audience": AUDIENCE}
-    return {
-        "auth": {
-            "any_of": [
-                {"api_key": {"keys_file": str(keys_file)}},
-                {"jwt": {**tokens, "algorithms": ["ES256"], "jwks_url": f"{provider}/jwks"}},
-                {
-                    "introspection": {
-                        **tokens,
-                        "url": f"{provider}/introspect",
-                        "client_id": GATEWAY.id,
-                        "client_secret": GATEWAY.secret,
-                        "cache": "1s",
-                        "when_down": {"read": "admit_cached", "write": "refuse"},
-                    }
-                },
-            ]
-        }
+    tokens = {"issuer": issuer, "audience": AUDIENCE, "service": PROVIDER}
+    asked = {
+        "path": "/introspect",
+        "client_id": GATEWAY.id,
+        "client_secret": GATEWAY.secret,
+        "cache": "1s",
+        "when_down": {"read": "admit_cached", "write": "refuse"},
     }
+    ways = [
+        {"api_key": {"header": "X-API-Key", "keys_file": str(keys_file)}},
+        {"jwt": {**tokens, "jwks_path": "/jwks", "algorithms": ["ES256"]}},
+        {"introspection": {**tokens, **asked}},
+    ]
+    return {"auth": {"any_of": ways}}

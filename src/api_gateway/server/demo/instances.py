@@ -20,20 +20,22 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import socket
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_gateway.server.demo.accounts import demo_provider, user_tokens
-from api_gateway.server.demo.configuration import PROVIDER
+from api_gateway.server.demo.configuration import PROVIDER, provider_url
 from api_gateway.server.demo.key_maker import make_key
 from api_gateway.server.demo.services import demo_services
 from api_gateway.server.demo.shop import open_shop
@@ -49,6 +51,7 @@ INSTANCES: Mapping[str, int] = {
     "shipping": 2,
     "reviews": 3,
     "fallback": 2,
+    PROVIDER: 1,
 }
 """How many instances each service has."""
 
@@ -88,9 +91,8 @@ class Switchboard:
 
 
 def instance_names() -> list[str]:
-    """Every instance, service by service, then the identity provider."""
-    services = [f"{service}-{number}" for service, count in INSTANCES.items() for number in range(1, count + 1)]
-    return [*services, PROVIDER]
+    """Every instance, service by service."""
+    return [f"{service}-{number}" for service, count in INSTANCES.items() for number in range(1, count + 1)]
 
 
 def listen(first_port: int) -> dict[str, socket.socket]:
@@ -169,24 +171,32 @@ def main(arguments: Sequence[str]) -> int:
     except (OSError, OverflowError) as error:
         print(f"error: no port for an instance of the services: {error}", file=sys.stderr)
         return 1
-    by_hand = bool(arguments)
-    with ExitStack() as stack:
-        for opened in sockets.values():
-            stack.enter_context(opened)
-        provider = demo_provider(_port(sockets[PROVIDER]))
-        said: dict[str, object] = {
-            "ports": {name: _port(opened) for name, opened in sockets.items()},
-            "tokens": user_tokens(provider),
-        }
-        if not by_hand:
-            keys_file = Path(stack.enter_context(TemporaryDirectory(prefix="api-gateway-demo-"))) / "keys.yaml"
-            said |= {"key": make_key(keys_file), "keys_file": str(keys_file)}
-        with suppress(BrokenPipeError):  # whoever started this has ended already; the input's end says so too
-            os.write(sys.stdout.fileno(), json.dumps(said).encode() + b"\n")
-        applications = {**demo_services(open_shop(Random(SEED))), PROVIDER.rpartition("-")[0]: provider.application}
-        with suppress(KeyboardInterrupt):
-            asyncio.run(serve(sockets, applications, until_input_ends=not by_hand))
+    if arguments:
+        _run(sockets, None)
+        return 0
+    signal.signal(signal.SIGTERM, _leave)
+    with TemporaryDirectory(prefix="api-gateway-demo-") as directory:
+        _run(sockets, Path(directory) / "keys.yaml")
     return 0
+
+
+def _run(sockets: Mapping[str, socket.socket], keys_file: Path | None) -> None:
+    """Say what there is, and serve; `keys_file` is for the demo, which waits for it."""
+    ports = {name: _port(opened) for name, opened in sockets.items()}
+    provider = demo_provider(provider_url(ports))
+    said: dict[str, object] = {"ports": ports, "tokens": user_tokens(provider)}
+    if keys_file is not None:
+        said |= {"key": make_key(keys_file), "keys_file": str(keys_file)}
+    with suppress(BrokenPipeError):  # whoever started this has ended already; the input's end says so too
+        os.write(sys.stdout.fileno(), json.dumps(said).encode() + b"\n")
+    applications: dict[str, ASGIApp] = {**demo_services(open_shop(Random(SEED))), PROVIDER: provider.application}
+    with suppress(KeyboardInterrupt):
+        asyncio.run(serve(sockets, applications, until_input_ends=keys_file is not None))
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    """What a signal does that would end this process at once: what it has made is removed on the way out."""
+    sys.exit(0)
 
 
 if __name__ == "__main__":

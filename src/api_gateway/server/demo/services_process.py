@@ -25,7 +25,7 @@ _GRACE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What the services' process says once all of them listen."""
+    """What the services' process says once all instances listen."""
 
     ports: Mapping[str, int]
     """Each instance's, by name."""
