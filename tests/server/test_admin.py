@@ -127,6 +127,13 @@ async def test_services_count_what_runs_and_what_has_run() -> None:
     assert await counts() == [("in-process://a", 1, 0, 1), ("in-process://b", 5, 0, 1)]
 
 
+async def test_an_identity_provider_is_a_service_too() -> None:
+    provider = BackendService("https://id.example", [Endpoint("in-process://id")], InProcessTransport({}))
+    gateway = ApiGateway(Router([Route("/*", "plain")]), {"plain": _answer}, resources=[provider])
+    report = await LocalStatus(gateway).services()
+    assert [service.name for service in report.services] == ["plain", "https://id.example"]
+
+
 async def test_services_say_how_every_endpoint_is_and_why() -> None:
     gateway = _gateway()
     status = LocalStatus(gateway)

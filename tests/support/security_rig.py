@@ -18,8 +18,9 @@ is a problem of the gateway.
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -125,13 +126,22 @@ class Recorder:
     def __init__(self, name: str = "") -> None:
         self.name = name
         self.seen: list[Seen] = []
+        self.headers: Mapping[str, str] = {}
+        """What it adds to its answers."""
+        self.turns: Callable[[], int] = lambda: 0
+        """How often others get a turn before it answers."""
 
     async def __call__(self, request: Request, context: RequestContext) -> Response:
         """Record and answer."""
         body = await request.read()
+        for _ in range(self.turns()):
+            await asyncio.sleep(0)
         seen = Seen(request, context.identity, context.client_address, body)
         self.seen.append(seen)
-        return Response.json({"service": self.name, "target": request.target, "told": seen.told()})
+        response = Response.json({"service": self.name, "target": request.target, "told": seen.told()})
+        for name, value in self.headers.items():
+            response.headers = response.headers.setting(name, value)
+        return response
 
 
 class Introspector:
@@ -141,10 +151,14 @@ class Introspector:
         self.down = False
         self.asked: list[str] = []
         """The targets that it was asked for, in order."""
+        self.turns: Callable[[], int] = lambda: 0
+        """How often others get a turn before it answers."""
 
     async def __call__(self, request: Request, context: RequestContext) -> Response:
         """Answer one question."""
         self.asked.append(request.target)
+        for _ in range(self.turns()):
+            await asyncio.sleep(0)
         if self.down:
             return Response.text("out of order", 503)
         if request.path == "/jwks":
@@ -210,6 +224,12 @@ class Rig:
         answer = Answer(response.status, response.headers, await response.read())
         check_answer(answer)
         return answer
+
+    def forget(self) -> None:
+        """As if nothing had been asked yet."""
+        for service in self.services.values():
+            service.seen.clear()
+        self.provider.asked.clear()
 
     def reached(self, name: str = "admin") -> int:
         """How many requests a service has seen."""

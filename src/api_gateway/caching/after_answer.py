@@ -16,7 +16,7 @@ In order, the first that applies:
 
 Rule: decided on the head. `Store` takes effect when the body has come to its end; a cut one is never kept.
 
-Cost: 8 us for an answer that is stored.
+Cost: 11 us for an answer that is stored, 2 us for one that says no-store (timeit, seven fields).
 
 What it does not do: read bodies, or touch the store.
 
@@ -130,7 +130,7 @@ def _stored(
         selecting_fields(vary, asked.request.headers),
         tags if asked.key == asked.uri else (*tags, tag_of(asked.uri)),
     )
-    lifetime = kept_for(head.facts, answered_at, policy)
+    lifetime = kept_for(head.read(directives), answered_at, policy)
     if lifetime <= 0:
         return Nothing("it could never be used")
     return Store(head, lifetime, ttl_of(head, answered_at, policy))

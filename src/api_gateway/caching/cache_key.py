@@ -10,7 +10,7 @@ consumer), because one user's token may open less than another. It comes last, s
 Rule: scheme and host in lower case without the default port (RFC 9110 4.2.3), the path in its canonical form, the
 query as sent. GET and HEAD share a key; no other method has one. What `Vary` names is not here (`vary.py`).
 
-Cost: 0.4 us without a digest, 2 us with one.
+Cost: 0.4 us without a digest, 2 us more with one (timeit).
 
 What it does not do: know routes. A cache for several of them, which differ in more than the URI, needs a namespace.
 

@@ -12,7 +12,7 @@ and what is there but malformed is 0, never the next. The age counts from when t
 so caches on the way that say no `Age`, and a slow answer, make it older, never younger. `born` is the moment at which
 the age was 0; of `Age` the first member counts, one that is no number does not (5.1). Two different `Expires` are none.
 
-Cost: the facts of an answer are found once, when it is stored or first used: 5 us. A look at them is 0.1 us.
+Cost: the facts of an answer are found once, when it is stored or first used: 4 us (timeit, seven fields).
 
 What it does not do: say whether stale is good enough (`stale.py`), or the answer storable (`storability.py`).
 
@@ -73,14 +73,16 @@ class Facts(NamedTuple):
         return min(self.unchanged_for * policy.heuristic_fraction, policy.heuristic_limit)
 
 
-def facts_of(status: int, headers: Headers, asked_at: float, answered_at: float) -> Facts:
-    """Read the facts of an answer."""
+def facts_of(
+    status: int, headers: Headers, asked_at: float, answered_at: float, directives: ResponseDirectives | None = None
+) -> Facts:
+    """Read the facts of an answer; `directives` are its own, if somebody has read them already."""
     pairs = headers.pairs
     first = dict(reversed([pair for pair in pairs if pair[0] in _RELEVANT]))
-    cache_control = headers.get_all("cache-control") if b"cache-control" in first else ()
     expires = headers.get_all("expires") if b"expires" in first else []
     last_modified = first.get(b"last-modified", b"")
-    directives = response_directives(cache_control)
+    if directives is None:
+        directives = response_directives(headers.get_all("cache-control") if b"cache-control" in first else ())
     said = parse_http_date(first[b"date"].decode("latin-1"), answered_at) if b"date" in first else None
     date = answered_at if said is None else said
     delay = max(0.0, answered_at - asked_at)

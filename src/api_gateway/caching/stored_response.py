@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from api_gateway.caching.cache_control import ResponseDirectives
 from api_gateway.caching.freshness import Facts, facts_of
 from api_gateway.core.headers import Headers
 
@@ -46,9 +47,12 @@ class StoredResponse:
     def facts(self) -> Facts:
         """What it says about its own use; read at the first look, because it never changes."""
         facts = self._facts
-        if facts is None:
-            facts = facts_of(self.status, self.headers, self.asked_at, self.answered_at)
-            object.__setattr__(self, "_facts", facts)
+        return self.read() if facts is None else facts
+
+    def read(self, directives: ResponseDirectives | None = None) -> Facts:
+        """Read the facts, for whoever has read its directives already."""
+        facts = facts_of(self.status, self.headers, self.asked_at, self.answered_at, directives)
+        object.__setattr__(self, "_facts", facts)
         return facts
 
     def with_body(self, body: bytes) -> StoredResponse:
