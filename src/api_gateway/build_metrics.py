@@ -29,6 +29,8 @@ from api_gateway.middleware.hedge import HedgeMiddleware
 from api_gateway.middleware.ip_filter import IpFilterMiddleware
 from api_gateway.middleware.load_shedding import LoadSheddingMiddleware
 from api_gateway.middleware.retry import RetryMiddleware
+from api_gateway.middleware.transform import TransformMiddleware
+from api_gateway.middleware.transform_metrics import TransformMetrics
 
 
 def show_in(
@@ -37,6 +39,7 @@ def show_in(
     """Show the middleware of all lists, by the names of their owners, and the services, with what is around them."""
     attempts, auth, circuits = AttemptMetrics(), AuthMetrics(), CircuitMetrics()
     concurrency, filters, health = ConcurrencyMetrics(), FilterMetrics(), HealthMetrics(clock)
+    transforms = TransformMetrics()
     owners = dict(lists)
     for service in services:
         if isinstance(service, BackendService):
@@ -51,9 +54,11 @@ def show_in(
                     auth.watch(layer)
                 case IpFilterMiddleware() | HeaderFilterMiddleware() | CorsMiddleware():
                     filters.watch(owner, layer)
+                case TransformMiddleware():
+                    transforms.watch(owner, layer)
                 case CircuitBreakingMiddleware():
                     circuits.watch(layer)
                 case BulkheadMiddleware() | LoadSheddingMiddleware():
                     concurrency.watch(layer)
-    for collector in (attempts, auth, circuits, concurrency, filters, health):
+    for collector in (attempts, auth, circuits, concurrency, filters, health, transforms):
         registry.register(collector)

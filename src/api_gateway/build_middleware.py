@@ -12,6 +12,7 @@ from api_gateway.build_concurrency import bulkhead, load_shedding
 from api_gateway.build_resilience import fallback, hedge, retry
 from api_gateway.build_security import cors, header_filter, ip_filter, security_headers, validate_request
 from api_gateway.build_tools import MiddlewareFactory, Tools
+from api_gateway.build_transform import transform
 from api_gateway.config.concurrency_schema import ConcurrencyConfig
 from api_gateway.config.fallback_schema import FallbackConfig
 from api_gateway.config.hedge_schema import HedgeConfig
@@ -87,6 +88,7 @@ MIDDLEWARE: Mapping[str, MiddlewareFactory] = {
     "auth": auth,
     "authorize": authorize,
     "validate_request": validate_request,
+    "transform": transform,
     "rate_limit": _rate_limit,
     "load_shedding": _load_shedding,
     "concurrency": _concurrency,

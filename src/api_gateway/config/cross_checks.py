@@ -19,6 +19,7 @@ from api_gateway.config.route_schema import RouteConfig, make_route
 from api_gateway.config.security_checks import check_security
 from api_gateway.config.service_schema import ServiceConfig
 from api_gateway.config.tls_schema import check_service_tls
+from api_gateway.config.transform_checks import check_transform
 from api_gateway.core.errors import ConfigurationError
 from api_gateway.routing.route import Pattern, Route
 from api_gateway.routing.router import Router
@@ -67,6 +68,9 @@ def cross_check(parts: Parts) -> Iterator[Finding]:
         yield from check_rate_limit(path, options)
     yield from check_names(rate_limits)
     for path, entry in entries:
+        if entry.transform is not None:
+            parameters = Pattern.parse(parts.routes[int(path[1])].path).parameters if path[0] == "routes" else None
+            yield from check_transform((*path, "transform"), entry.transform, parameters)
         if entry.fallback is not None and entry.fallback.service is not None:
             yield from _known_service((*path, "fallback", "service"), entry.fallback.service, parts)
     yield from check_security(

@@ -45,12 +45,13 @@ from api_gateway.config.rate_limit_schema import RateLimitOptions
 from api_gateway.config.request_validation_schema import RequestValidationOptions
 from api_gateway.config.retry_schema import RetryConfig
 from api_gateway.config.security_headers_schema import SecurityHeadersOptions
+from api_gateway.config.transform_schema import TransformOptions
 
 OBSERVERS = ("request_id", "access_log")
 """They stand outside the error boundary and watch every request, so a route cannot have them."""
 
-REPEATABLE = ("rate_limit",)
-"""More than one in a list makes sense: a coarse limit before authentication, a finer one after it."""
+REPEATABLE = ("rate_limit", "transform")
+"""More than one in a list makes sense: a coarse limit before authentication and a finer one after it, say."""
 
 _STAND_ALONE = ("request_id", "access_log", "authorize", "load_shedding", "security_headers")
 _EXAMPLES = {
@@ -62,6 +63,7 @@ _EXAMPLES = {
     "ip_filter": "{deny: [10.6.6.0/24]}",
     "validate_request": "{content_types: [application/json]}",
     "rate_limit": "{rate: 100/s}",
+    "transform": "{response: {headers: {remove: [Server]}}}",
     "concurrency": "{limit: 100}",
     "fallback": "{body: Back soon.}",
     "retry": "{attempts: 3}",
@@ -107,6 +109,8 @@ class MiddlewareEntry(Model):
     """Nobody who may not do this."""
     validate_request: RequestValidationOptions | None = None
     """No request that is not what the route takes."""
+    transform: TransformOptions | None = None
+    """Other headers and bodies than came."""
     concurrency: ConcurrencyConfig | None = None
     """No more in flight behind this point than so many; per service it stands at the service."""
     fallback: FallbackConfig | None = None

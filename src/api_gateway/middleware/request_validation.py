@@ -46,6 +46,7 @@ from api_gateway.middleware.json_limits import JsonLimits, NotJson, OverJsonLimi
 from api_gateway.middleware.json_schema import JsonSchema
 from api_gateway.middleware.media_type import AcceptedTypes
 from api_gateway.middleware.query_parameters import QuerySchema
+from api_gateway.middleware.whole_body import whole_body
 
 JSON_TYPES = ("application/json", "application/*+json")
 """What is taken where a document is inspected and nothing is said of its type."""
@@ -122,7 +123,7 @@ class RequestValidationMiddleware:
     async def _inspect(
         self, coding: str, required: bool, call_next: Handler, request: Request, context: RequestContext
     ) -> Response:
-        body = await _whole(request)
+        body = await whole_body(request, self._max_body)
         if body:
             self._check_document(decoded(body, coding, self._max_body) if coding else body)
         elif required:
@@ -141,19 +142,6 @@ class RequestValidationMiddleware:
             errors = self._schema.errors(document)
             if errors:
                 raise _not_as_it_must_be("body", [f"{pointer or '#'}: {message}" for pointer, message in errors])
-
-
-async def _whole(request: Request) -> bytes:
-    """The body in memory; the limit is counted by whoever made it a stream."""
-    if isinstance(request.body, bytes):
-        return request.body
-    content = bytearray()  # a list of the chunks would cost far more than they hold, if they are small
-    async for chunk in request.body:
-        content += chunk
-    length = request.header("content-length")
-    if length is not None and int(length) != len(content):
-        raise BadRequest("The body is not as long as its Content-Length says.")
-    return bytes(content)
 
 
 async def _begun(body: AsyncIterable[bytes]) -> AsyncIterator[bytes]:

@@ -151,8 +151,9 @@ def routes_of(gateway: ApiGateway) -> Sequence[RouteStatus]:
 
 def services_of(gateway: ApiGateway) -> Sequence[ServiceStatus]:
     """The services of `gateway`, identity providers too, with their counts and their health as they are now."""
-    providers = ((each.name, each) for each in gateway.resources if isinstance(each, BackendService))
-    return [_status_of(name, service) for name, service in (*gateway.services.items(), *providers)]
+    services = [_status_of(name, service) for name, service in gateway.services.items()]
+    providers = [each for each in gateway.resources if isinstance(each, BackendService)]
+    return services + [_status_of(provider.name, provider) for provider in providers]
 
 
 def _status_of(name: str, service: Handler) -> ServiceStatus:
