@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from api_gateway import ApiGateway, Handler, Request, RequestContext, Response
+from api_gateway import Handler, Request, RequestContext, Response
 from api_gateway.auth.api_key import key_digest, new_key
 from api_gateway.auth.key_file import HASH_PREFIX
 from api_gateway.core.asgi import AsgiApplication
@@ -36,13 +36,13 @@ DRAIN = 5.0
 
 
 @asynccontextmanager
-async def running(port: int, lose: str | None = None) -> AsyncIterator[tuple[str, str, Shop]]:
-    """The gateway's URL, an API key of the customer's, and the shop.
+async def running(port: int, lose: str | None = None, shop: Shop | None = None) -> AsyncIterator[tuple[str, str, Shop]]:
+    """The gateway's URL, an API key of the customer's, and the shop, a new one unless given.
 
     Raises:
         CannotListen: the port cannot be had; 0 is any free one.
     """
-    shop, log = Shop(CUSTOMER), MemorySagaLog()
+    shop, log = shop or Shop(CUSTOMER), MemorySagaLog()
     checkout = Checkout(log=log)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listen("127.0.0.1", port))
@@ -58,17 +58,12 @@ async def running(port: int, lose: str | None = None) -> AsyncIterator[tuple[str
         assert isinstance(routes, list), "it says so"
         config["routes"] = [*routes, {"path": "/api/books", "service": "books", "methods": ["GET"]}]
         gateway = shop_gateway(config, checkout, {"books": _books(shop, log)})
-        await stack.enter_async_context(_open(gateway, checkout))
+        await stack.enter_async_context(gateway)
+        await stack.enter_async_context(checkout)  # finishes what runs while the services are still there
         server = HttpServer(gateway.asgi)
         await server.start(listener)
         stack.push_async_callback(server.drain, DRAIN)
         yield base_url(listener), key, shop
-
-
-@asynccontextmanager
-async def _open(gateway: ApiGateway, checkout: Checkout) -> AsyncIterator[None]:
-    async with gateway, checkout:  # in this order: what runs is finished while the services are still there
-        yield
 
 
 async def _serve(stack: AsyncExitStack, server: HttpServer, port: int) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 
 from api_gateway import ApiGateway, build_gateway
+from api_gateway.build_tools import MiddlewareFactory
 from api_gateway.core.clock import Clock
 from examples.checkout.checkout import Checkout
 
@@ -48,17 +49,20 @@ def shop_gateway(
     *,
     clock: Clock | None = None,
     random: Random | None = None,
+    middleware: Mapping[str, MiddlewareFactory] = {},
 ) -> ApiGateway:
     """The gateway that `config` describes, with `checkout` behind it and its services connected."""
-    gateway = build_gateway(config, services={**services, "checkout": checkout}, clock=clock, random=random)
+    gateway = build_gateway(
+        config, services={**services, "checkout": checkout}, clock=clock, random=random, middleware=middleware
+    )
     checkout.connect(gateway.services)
     return gateway
 
 
 def _service(endpoint: str | None) -> dict[str, object]:
+    sockets = {"endpoints": [endpoint], "timeout": {"connect": "500ms", "request": "1s"}}
     return {
-        **({"endpoints": [endpoint]} if endpoint is not None else {}),
-        "timeout": {"connect": "500ms", "request": "1s"},
+        **(sockets if endpoint is not None else {}),
         "retry": {"attempts": 2, "on": ["connect_error", "reset", 502, 503, 504], "backoff": "50ms"},
         "circuit_breaker": {"window": "10s", "min_calls": 10, "failure_rate": 0.5, "open_for": "5s"},
     }

@@ -147,7 +147,7 @@ class Saga:
         finally:
             self._call = None
         if call.cancelled():
-            raise Stopped(f"whoever asked left during {step.name}")
+            raise Stopped(f"whoever asked left during {step.name}") if self._stopped else OutcomeUnknown("cancelled")
         error = call.exception()
         if isinstance(error, Refused):
             begun.remove(step)

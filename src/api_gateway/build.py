@@ -62,6 +62,7 @@ from api_gateway.core.errors import ConfigurationError
 from api_gateway.core.middleware import Handler, Middleware, Observer
 from api_gateway.core.security_events import SecurityEvents
 from api_gateway.middleware.body_limit import BodyLimitMiddleware
+from api_gateway.middleware.cache_warming import CacheWarming
 from api_gateway.middleware.forwarded import ForwardedMiddleware
 from api_gateway.middleware.metrics import MetricsMiddleware
 from api_gateway.middleware.remaining_deadline import RemainingDeadlineMiddleware
@@ -97,7 +98,8 @@ def build_gateway(
     clock = clock or SystemClock()
     rate_limits = RateLimits(checked, lambda request: router.match(request).route.name, clock)
     backends: dict[str, Handler] = {}
-    tools = Tools(clock, random or Random(), rate_limits, backends, [])
+    chosen_by = {name.lower() for route in checked.routes for name in route.headers}
+    tools = Tools(clock, random or Random(), rate_limits, backends, [], tuple(sorted(chosen_by)))
 
     def layers(entries: Iterable[MiddlewareEntry], path: Path) -> list[Middleware]:
         return [_layer(entry, factories, tools, (*path, index)) for index, entry in enumerate(entries)]
@@ -125,7 +127,17 @@ def build_gateway(
     lists = {"gateway": pipeline, **{f"route {route.name}": route.middleware for route in routes}}
     providers = [resource for resource in tools.resources if isinstance(resource, BackendService)]
     show_in(metrics.registry, lists, [*backends.values(), *providers], clock)
-    return ApiGateway(router, backends, pipeline, clock=clock, resources=[*rate_limits.stores, *tools.resources])
+    warm = [url for entry in _entries(checked) if entry.cache is not None for url in entry.cache.warm]
+    if warm:
+        tools.resources.append(CacheWarming(lambda request, context: gateway.handle(request, context), warm, clock))
+    gateway = ApiGateway(router, backends, pipeline, clock=clock, resources=[*rate_limits.stores, *tools.resources])
+    return gateway
+
+
+def _entries(config: GatewayConfig) -> Iterator[MiddlewareEntry]:
+    yield from config.middleware
+    for route in config.routes:
+        yield from route.middleware
 
 
 def _checked(

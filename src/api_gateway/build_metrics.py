@@ -5,9 +5,10 @@ What it does not do: count. Each part does for itself, and is read when somebody
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry
+from prometheus_client.registry import Collector
 
 from api_gateway.backend.backend_service import BackendService
 from api_gateway.core.clock import Clock
@@ -17,6 +18,8 @@ from api_gateway.middleware.auth_metrics import AuthMetrics
 from api_gateway.middleware.auth_middleware import AuthMiddleware
 from api_gateway.middleware.authorization import AuthorizationMiddleware
 from api_gateway.middleware.bulkhead import BulkheadMiddleware
+from api_gateway.middleware.cache import CacheMiddleware
+from api_gateway.middleware.cache_metrics import CacheMetrics
 from api_gateway.middleware.circuit_breaking import CircuitBreakingMiddleware
 from api_gateway.middleware.circuit_metrics import CircuitMetrics
 from api_gateway.middleware.concurrency_metrics import ConcurrencyMetrics
@@ -37,28 +40,42 @@ def show_in(
     registry: CollectorRegistry, lists: Mapping[str, Sequence[Middleware]], services: Iterable[Handler], clock: Clock
 ) -> None:
     """Show the middleware of all lists, by the names of their owners, and the services, with what is around them."""
-    attempts, auth, circuits = AttemptMetrics(), AuthMetrics(), CircuitMetrics()
-    concurrency, filters, health = ConcurrencyMetrics(), FilterMetrics(), HealthMetrics(clock)
-    transforms = TransformMetrics()
+    health = HealthMetrics(clock)
     owners = dict(lists)
     for service in services:
         if isinstance(service, BackendService):
             health.watch(service.health, service.checker)
             owners[service.name] = service.middleware
-    for owner, layers in owners.items():
-        for layer in layers:
-            match layer:
-                case RetryMiddleware() | HedgeMiddleware() | FallbackMiddleware():
-                    attempts.watch(owner, layer)
-                case AuthMiddleware() | AuthorizationMiddleware():
-                    auth.watch(layer)
-                case IpFilterMiddleware() | HeaderFilterMiddleware() | CorsMiddleware():
-                    filters.watch(owner, layer)
-                case TransformMiddleware():
-                    transforms.watch(owner, layer)
-                case CircuitBreakingMiddleware():
-                    circuits.watch(layer)
-                case BulkheadMiddleware() | LoadSheddingMiddleware():
-                    concurrency.watch(layer)
-    for collector in (attempts, auth, circuits, concurrency, filters, health, transforms):
+    layers = [(owner, layer) for owner, its_layers in owners.items() for layer in its_layers]
+    for collector in (*_of_requests(layers), *_of_failures(layers), health):
         registry.register(collector)
+
+
+def _of_requests(layers: Iterable[tuple[str, Middleware]]) -> Iterator[Collector]:
+    """Who may call, and what is kept or changed."""
+    auth, caches, filters, transforms = AuthMetrics(), CacheMetrics(), FilterMetrics(), TransformMetrics()
+    for owner, layer in layers:
+        match layer:
+            case AuthMiddleware() | AuthorizationMiddleware():
+                auth.watch(layer)
+            case IpFilterMiddleware() | HeaderFilterMiddleware() | CorsMiddleware():
+                filters.watch(owner, layer)
+            case CacheMiddleware():
+                caches.watch(owner, layer)
+            case TransformMiddleware():
+                transforms.watch(owner, layer)
+    yield from (auth, caches, filters, transforms)
+
+
+def _of_failures(layers: Iterable[tuple[str, Middleware]]) -> Iterator[Collector]:
+    """What is done when services fail, or there is too much to do."""
+    attempts, circuits, concurrency = AttemptMetrics(), CircuitMetrics(), ConcurrencyMetrics()
+    for owner, layer in layers:
+        match layer:
+            case RetryMiddleware() | HedgeMiddleware() | FallbackMiddleware():
+                attempts.watch(owner, layer)
+            case CircuitBreakingMiddleware():
+                circuits.watch(layer)
+            case BulkheadMiddleware() | LoadSheddingMiddleware():
+                concurrency.watch(layer)
+    yield from (attempts, circuits, concurrency)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from api_gateway.build_auth import auth, authorize
+from api_gateway.build_cache import cache
 from api_gateway.build_concurrency import bulkhead, load_shedding
 from api_gateway.build_resilience import fallback, hedge, retry
 from api_gateway.build_security import cors, header_filter, ip_filter, security_headers, validate_request
@@ -88,6 +89,7 @@ MIDDLEWARE: Mapping[str, MiddlewareFactory] = {
     "auth": auth,
     "authorize": authorize,
     "validate_request": validate_request,
+    "cache": cache,
     "transform": transform,
     "rate_limit": _rate_limit,
     "load_shedding": _load_shedding,

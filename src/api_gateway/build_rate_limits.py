@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from api_gateway.build_redis import redis_package
 from api_gateway.config.rate_limit_schema import MEMORY, SHARED_STORE_OPTIONS, LimitOptions, RateLimitOptions
 from api_gateway.config.request_key import HEADER
 from api_gateway.config.schema import GatewayConfig
 from api_gateway.core.clock import Clock
-from api_gateway.core.errors import ConfigurationError
 from api_gateway.middleware.rate_limit_keys import (
     ByHeader,
     ByRoute,
@@ -122,13 +122,9 @@ class RateLimits:
         return MemoryStore(limiters)
 
     def _shared_store(self, options: RateLimitOptions, limits: Sequence[Limit]) -> LimitStore:
-        try:
+        with redis_package():
             from api_gateway.rate_limiting.redis import LeaseStore, RedisStore
-        except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] != "redis":
-                raise
-            raise ConfigurationError('a redis store needs a package more: pip install "api-gateway[redis]"') from None
-        try:
+
             store = RedisStore(
                 options.store,
                 limits,
@@ -137,8 +133,6 @@ class RateLimits:
                 timeout=options.store_timeout,
                 prefix=options.store_prefix,
             )
-        except ValueError as error:
-            raise ConfigurationError(str(error)) from None
         self.metrics.watch_store(store.shown, store)
         return store if options.lease is None else LeaseStore(store, options.lease, lasts=options.lease_time)
 

@@ -34,6 +34,8 @@ class Tools:
     """By name; complete when the first request comes, and not before."""
     resources: list[Startable | Closable]
     """What a factory adds here is started before the first request, and closed after the last."""
+    route_headers: tuple[str, ...] = ()
+    """Request headers that choose the route, in lower case."""
     key_sets: KeySetMetrics = field(default_factory=KeySetMetrics)
     """Shows how the keys of issuers are fetched."""
     introspections: IntrospectionMetrics = field(default_factory=IntrospectionMetrics)

@@ -6,6 +6,7 @@ import pytest
 
 from api_gateway.caching.cache_key import key_of, tag_of, uri_of
 from api_gateway.caching.cache_policy import CachePolicy
+from api_gateway.core.headers import Headers
 from api_gateway.core.identity import Identity
 
 _POLICY = CachePolicy()
@@ -62,3 +63,11 @@ def test_the_same_caller_has_the_same_key() -> None:
 
 def test_namespace_and_forwarded_host_are_not_mixed_up() -> None:
     assert key_of("u", CachePolicy(namespace="x")) != key_of("u", _POLICY, None, "x")
+
+
+def test_what_chooses_the_route_is_in_the_key() -> None:
+    policy = CachePolicy(chosen_by=("x-tier",))
+    tiers = [{}, {"x-tier": ""}, {"x-tier": "gold"}, {"X-Tier": "silver"}]
+    keys = [key_of("u", policy, headers=Headers(headers)) for headers in tiers]
+    assert len(set(keys)) == len(tiers)
+    assert key_of("u", policy, headers=Headers({"x-tier": "gold", "x-other": "1"})) == keys[2]

@@ -94,7 +94,7 @@ def test_the_json_schema_is_json_and_knows_every_key() -> None:
     assert {"path", "service", "strip_prefix", "rewrite", "methods", "hosts"} <= set(route["properties"])
     assert not route["additionalProperties"]
     entry = schema["$defs"]["MiddlewareEntry"]["anyOf"]
-    assert entry[0] == {"enum": ["request_id", "access_log", "authorize", "load_shedding", "security_headers"]}
+    assert entry[0] == {"enum": ["request_id", "access_log", "authorize", "cache", "load_shedding", "security_headers"]}
     assert set(entry[2]["properties"]) == set(MiddlewareEntry.model_fields)
     assert schema["$defs"]["EndpointConfig"]["anyOf"][0]["type"] == "string"
     name, named = schema["$defs"]["LoadBalancerConfig"]["anyOf"]

@@ -145,7 +145,6 @@ def test_tuples_and_numbers_do_as_well_as_lists_and_texts() -> None:
          "leave it out"),
         (top(middleware="request_id"), "middleware: expected a list, not 'request_id'; write [..., ...], or one '- ' line each"),
         (top(middleware=["acces_log"]), "middleware[0]: unknown middleware 'acces_log'; did you mean 'access_log'?"),
-        (top(middleware=["cache"]), "middleware[0]: not yet supported: cache (answers kept and used again); leave it out"),
         (top(middleware=["body_limit"]), "middleware[0]: body_limit needs a value; write body_limit: 1MiB"),
         (top(middleware=[{"deadline": None}]), "middleware[0]: deadline needs a value; write deadline: 3s"),
         (top(middleware=[{"deadline": "x"}]), "middleware[0].deadline: expected a duration, not 'x'; "

@@ -15,6 +15,7 @@ from api_gateway import ApiGateway, BackendService, Endpoint, Handler, Request, 
 from api_gateway.middleware.metrics import MetricsMiddleware
 from api_gateway.middleware.request_id import RequestIdMiddleware
 from api_gateway.server.admin import admin_app
+from api_gateway.server.cache_admin import LocalPurger
 from api_gateway.server.status import (
     EndpointStatus,
     LocalStatus,
@@ -58,7 +59,8 @@ def _gateway() -> ApiGateway:
 
 
 def _client(status: Status) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app=admin_app(status)), base_url="http://admin")
+    transport = httpx.ASGITransport(app=admin_app(status, LocalPurger(_gateway())))
+    return httpx.AsyncClient(transport=transport, base_url="http://admin")
 
 
 async def _get(status: Status, path: str, **headers: str) -> httpx.Response:

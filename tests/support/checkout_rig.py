@@ -35,6 +35,7 @@ Manner: TypeAlias = Literal[
     "well",
     "unreachable",  # no connection: not done
     "refused",  # 4xx: not done
+    "busy",  # 429, not done
     "broken",  # 500, not done
     "broken after",  # 500, done
     "lost",  # done, and no answer ever
@@ -81,6 +82,8 @@ class FaultyService:
             raise ConnectFailed("nobody is there")
         if manner == "refused":
             return Response.json({"error": "no"}, 409)
+        if manner == "busy":
+            return Response.json({"error": "later"}, 429)
         if manner == "broken":
             return Response.json({"error": "broken"}, 500)
         if manner == "hanging":

@@ -22,7 +22,9 @@ class CachePolicy:
     name: str = "api-gateway"
     """What the cache calls itself in `Cache-Status`."""
     namespace: str = ""
-    """Part of every key. Needed where something outside the URI chooses the service, such as a route's header."""
+    """Part of every key: keeps caches apart that share a store."""
+    chosen_by: tuple[str, ...] = ()
+    """Request headers whose values are part of every key, since they choose the route; in lower case."""
     identified: Identified = "bypass"
     """`separate` is `per: identity`. With `share` the operator vouches that answers do not depend on the caller."""
     store_set_cookie: bool = False

@@ -104,7 +104,7 @@ def cache_request(request: Request, scheme: str, identity: Identity | None, poli
         request,
         scheme,
         uri,
-        key_of(uri, policy, own, forwarded_host),
+        key_of(uri, policy, own, forwarded_host, request.headers),
         directives,
         b"if-none-match" in fields or b"if-modified-since" in fields,
         b"range" in fields,

@@ -121,7 +121,7 @@ class AggregateConfig:
                 path = (*at, mistake.key) if mistake.key else at
                 yield Finding(path, mistake.cause, mistake.remedy, at_key=not mistake.key)
         for name, config in self.parts.items():
-            if config.for_each is None and "max_items" in config.model_fields_set:
+            if config.for_each is None and config.max_items != MAX_ITEMS:
                 cause = "max_items counts the elements of for_each, which is not there"
                 yield Finding((*route, "aggregate", name, "max_items"), cause, "remove it", at_key=True)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from api_gateway.config.cache_checks import check_caches
 from api_gateway.config.fallback_schema import check_fallbacks
 from api_gateway.config.middleware_schema import OBSERVERS, REPEATABLE, MiddlewareEntry
 from api_gateway.config.problems import Finding, Path, did_you_mean
@@ -73,6 +74,7 @@ def cross_check(parts: Parts) -> Iterator[Finding]:
             yield from check_transform((*path, "transform"), entry.transform, parameters)
         if entry.fallback is not None and entry.fallback.service is not None:
             yield from _known_service((*path, "fallback", "service"), entry.fallback.service, parts)
+    yield from check_caches(parts.middleware, parts.routes)
     yield from check_security(
         parts.middleware,
         {index: dict(enumerate(route.middleware)) for index, route in parts.routes.items()},

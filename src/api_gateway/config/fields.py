@@ -106,6 +106,10 @@ def _secret(value: object) -> str:
     # Never shown, not even where it is wrong.
     if not isinstance(value, str) or not value.strip():
         raise Refusal("expected a secret, as text", "write ${NAME} and set the environment variable NAME")
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # the environment can hold any bytes
+        raise Refusal("the secret is not text in UTF-8", "set one that is, such as hexadecimal digits") from None
     return value
 
 

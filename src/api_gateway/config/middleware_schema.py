@@ -29,6 +29,7 @@ from pydantic_core import CoreSchema
 
 from api_gateway.config.auth_schema import AuthConfig
 from api_gateway.config.authorize_schema import AuthorizeOptions
+from api_gateway.config.cache_schema import CacheOptions
 from api_gateway.config.concurrency_schema import ConcurrencyConfig
 from api_gateway.config.cors_schema import CorsOptions
 from api_gateway.config.fallback_schema import FallbackConfig
@@ -53,7 +54,7 @@ OBSERVERS = ("request_id", "access_log")
 REPEATABLE = ("rate_limit", "transform")
 """More than one in a list makes sense: a coarse limit before authentication and a finer one after it, say."""
 
-_STAND_ALONE = ("request_id", "access_log", "authorize", "load_shedding", "security_headers")
+_STAND_ALONE = ("request_id", "access_log", "authorize", "cache", "load_shedding", "security_headers")
 _EXAMPLES = {
     "auth": "{any_of: [{api_key: {keys_file: keys.yaml}}]}",
     "body_limit": "1MiB",
@@ -109,6 +110,8 @@ class MiddlewareEntry(Model):
     """Nobody who may not do this."""
     validate_request: RequestValidationOptions | None = None
     """No request that is not what the route takes."""
+    cache: CacheOptions | None = None
+    """Answers kept and used again."""
     transform: TransformOptions | None = None
     """Other headers and bodies than came."""
     concurrency: ConcurrencyConfig | None = None

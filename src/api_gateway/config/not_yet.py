@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from api_gateway.config.problems import Refusal
 
 NOT_YET: Mapping[str, Mapping[str, str]] = {
-    "middleware": {
-        "cache": "answers kept and used again",
-    },
+    "middleware": {},
     "route": {
         "aggregate": "one answer out of several services",
         "response": "the shape of an aggregate's answer",

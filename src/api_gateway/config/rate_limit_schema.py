@@ -106,7 +106,7 @@ Keys: TypeAlias = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
 ]
 Burst: TypeAlias = Annotated[int, BeforeValidator(_burst), WithJsonSchema({"type": ["integer", "string"]})]
-Store: TypeAlias = Annotated[str, BeforeValidator(_store)]
+Store: TypeAlias = Annotated[str, BeforeValidator(_store), Field(repr=False)]  # there may be a password in it
 
 
 class Numbers(Model):

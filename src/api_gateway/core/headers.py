@@ -29,6 +29,9 @@ HeadersLike: TypeAlias = "Headers | Mapping[str, str] | Iterable[tuple[str | byt
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FORBIDDEN_IN_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
+# Credentials; a repr ends in logs and error trackers.
+_NEVER_SHOWN = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"})
+
 
 class Headers:
     """Header fields of one message, in order."""
@@ -110,7 +113,8 @@ class Headers:
     __hash__ = None  # type: ignore[assignment]  # equal by content, and the content is a list
 
     def __repr__(self) -> str:
-        return f"Headers({list(self.items())!r})"
+        shown = [(name, "..." if name in _NEVER_SHOWN else value) for name, value in self.items()]
+        return f"Headers({shown!r})"
 
 
 field_line = b": ".join

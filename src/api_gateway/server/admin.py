@@ -3,10 +3,10 @@
     /          a page for a person            /routes     the routing table
     /health    200 while the process lives    /services   endpoints and their counts
     /ready     200, or 503 while it starts    /metrics    Prometheus text
-               or drains
+               or drains                      /cache/purge  POST: what caches shall forget
 
 Rule: a port of its own, because these pages are for operators, not for clients: no route of the
-configuration can shadow them or expose them. They only read; nothing can be changed here.
+configuration can shadow them or expose them. They only read, but for `POST /cache/purge` (`cache_admin.py`).
 
 `/health` asks "restart me?", `/ready` asks "send me traffic?". A draining gateway is alive and not
 ready; whoever confuses the two restarts a process in the middle of its last requests.
@@ -25,13 +25,14 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from api_gateway.server.admin_page import CONTENT_SECURITY_POLICY, render_page
+from api_gateway.server.cache_admin import Purger, purge_route
 from api_gateway.server.status import Status
 
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
-def admin_app(status: Status) -> Starlette:
-    """The admin pages over `status`."""
+def admin_app(status: Status, purger: Purger) -> Starlette:
+    """The admin pages over `status`; caches forget through `purger`."""
     pages = _Pages(status)
     application = Starlette(
         routes=[
@@ -41,6 +42,7 @@ def admin_app(status: Status) -> Starlette:
             Route("/routes", pages.routes),
             Route("/services", pages.services),
             Route("/metrics", pages.metrics),
+            purge_route(purger),
         ]
     )
     application.router.redirect_slashes = False

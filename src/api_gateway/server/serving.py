@@ -24,6 +24,7 @@ from api_gateway.core.clock import SystemClock
 from api_gateway.core.security_events import SecurityEvents
 from api_gateway.middleware.security_events import security_events_of
 from api_gateway.server.admin import admin_app
+from api_gateway.server.cache_admin import LocalPurger
 from api_gateway.server.connection_metrics import ConnectionMetrics
 from api_gateway.server.edge_limits import EdgeLimits
 from api_gateway.server.http_server import HttpServer
@@ -60,7 +61,7 @@ async def serve_gateway(
     `redirect_listener` sends there whoever comes in plain HTTP.
     """
     status = LocalStatus(gateway)
-    admin = HttpServer(admin_app(status))
+    admin = HttpServer(admin_app(status, LocalPurger(gateway)))
     events = security_events_of(gateway.middleware)
     front = HttpServer(gateway.asgi, edge_limits(config), events, certificates=certificates)
     registry_of(gateway).register(ConnectionMetrics(front.connections))

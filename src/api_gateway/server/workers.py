@@ -29,6 +29,7 @@ from typing import Any
 from api_gateway.config.schema import GatewayConfig
 from api_gateway.core.api_gateway import ApiGateway
 from api_gateway.server.admin import admin_app
+from api_gateway.server.cache_admin import WorkersPurger
 from api_gateway.server.http_server import HttpServer
 from api_gateway.server.serving import ADMIN_DRAIN, event_loop_runner
 from api_gateway.server.stop import Stop
@@ -92,8 +93,9 @@ class _Supervisor:
     async def serve(self, gateway: ApiGateway, admin_listener: socket.socket, on_ready: Callable[[], None]) -> None:
         self._stop.on_signals()
         lives = [asyncio.create_task(worker.keep_alive()) for worker in self._workers]
-        async with WorkersStatus(gateway, self._workers) as status:
-            admin = HttpServer(admin_app(status))
+        purger = WorkersPurger([worker.admin_path for worker in self._workers])
+        async with WorkersStatus(gateway, self._workers) as status, purger:
+            admin = HttpServer(admin_app(status, purger))
             await admin.start(admin_listener)
             try:
                 await self._until_asked_to_stop(lives, on_ready)

@@ -1,0 +1,138 @@
+"""Cache flight: many ask for the same at once; one goes to the service, the others learn what becomes of it.
+
+    first    ---- asks ---- head ---- body ----         what the others do, by how it `landed`
+    second      `- waits ----|--- same body ---         Shared    read the same body
+    third            `-waits-|--- same body ---         Kept      look at the answer that is kept now
+                                                        Alone     ask for themselves, all at once
+                                                        Failed    use a stale answer, or one goes again
+                                                        Vanished  one of them goes again
+
+Rule: the first runs in its own client's task, so a request that nobody joins costs no task. The others wait for the
+head only: it tells whether the answer may be shared at all. If it may not, nobody queues behind anybody, and
+`cache_known.py` remembers the key for a while so that the next do not even wait. A flight always lands, at the latest
+when the first has gone; then the first of the others to wake takes its place, and the rest join that one.
+
+Bound: one future for each that waits. A waiter's departure is no one else's. It waits as long as its own deadline
+allows, and after two failures of the service for its sake it is told the second.
+
+What it does not do: run anything. It is auth/single_flight.py without its task, because a cache's waiters need the
+head before the work is over.
+
+Source: Go, golang.org/x/sync/singleflight; Varnish, waiting list and hit-for-miss.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple, TypeAlias
+
+from api_gateway.caching.stored_response import SelectingFields, StoredResponse
+from api_gateway.caching.verdicts import Store
+from api_gateway.core.errors import GatewayError
+from api_gateway.middleware.cache_fill import Fill
+
+FlightKey: TypeAlias = tuple[str, SelectingFields]
+"""The store's key, and the variant as far as it is known."""
+
+
+class Shared(NamedTuple):
+    """The body is on its way."""
+
+    store: Store
+    fill: Fill
+
+
+class Kept(NamedTuple):
+    """This is kept now, and may be used."""
+
+    stored: StoredResponse
+
+
+class Alone(NamedTuple):
+    """The answer is for the one who asked."""
+
+
+class Failed(NamedTuple):
+    """The service failed: it answered with `status`, or the gateway would because of `error`."""
+
+    status: int
+    error: GatewayError | None = None
+
+
+class Vanished(NamedTuple):
+    """The one who asked has gone, or something concerned it alone."""
+
+
+Landing: TypeAlias = Shared | Kept | Alone | Failed | Vanished
+
+ALONE, VANISHED = Alone(), Vanished()
+
+
+class Flight:
+    """One request to the service, and those who wait for its head."""
+
+    __slots__ = ("_waiting", "landing")
+
+    landing: Landing | None
+    """What became of it; None while it is under way. `Shared` may turn into another."""
+
+    def __init__(self) -> None:
+        self.landing = None
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    def land(self, landing: Landing) -> None:
+        """Say what became of it."""
+        self.landing = landing
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
+
+    async def landed(self) -> Landing:
+        """What becomes of it, as soon as that is known."""
+        while self.landing is None:
+            future = asyncio.get_running_loop().create_future()
+            self._waiting.add(future)
+            try:
+                await future
+            finally:
+                self._waiting.discard(future)
+        return self.landing
+
+
+class Flights:
+    """What is asked of the service now, by key."""
+
+    __slots__ = ("_flights",)
+
+    def __init__(self) -> None:
+        self._flights: dict[FlightKey, Flight] = {}
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    def get(self, key: FlightKey) -> Flight | None:
+        """The one to join, if there is one."""
+        return self._flights.get(key)
+
+    def start(self, key: FlightKey) -> Flight:
+        """A new one; nobody joins another for this key any more."""
+        flight = self._flights[key] = Flight()
+        return flight
+
+    def end(self, key: FlightKey, flight: Flight) -> None:
+        """Nobody joins it any more."""
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+
+    def clear(self) -> None:
+        """Everything that is under way may be out of date; see `detach`."""
+        self._flights.clear()
+
+    def detach(self, key: str) -> None:
+        """What was asked for `key` so far may be out of date: whoever comes from now on asks anew."""
+        for flight_key in [each for each in self._flights if each[0] == key]:
+            del self._flights[flight_key]
