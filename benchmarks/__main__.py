@@ -2,7 +2,7 @@
 
     python -m benchmarks [all|NAME] [--quick]          NAME: router, pipeline, simulation, ...; see --help
 
-All of them take about nine minutes, `--quick` about two. Only loopback is used, and every process
+All of them take about ten minutes, `--quick` about two. Only loopback is used, and every process
 that is started is stopped, also on Ctrl-C.
 """
 
@@ -21,6 +21,7 @@ from benchmarks import (
     redis_limiters,
     restarts,
     router,
+    security,
     simulation,
     sustained,
     transport,
@@ -39,6 +40,12 @@ def _router(machine: Machine, options: argparse.Namespace) -> Report:
 
 def _pipeline(machine: Machine, options: argparse.Namespace) -> Report:
     return pipeline.run(machine, requests=5_000, rounds=3) if options.quick else pipeline.run(machine)
+
+
+def _security(machine: Machine, options: argparse.Namespace) -> Report:
+    if options.quick:
+        return security.run(machine, requests=2_000, rounds=3, seconds=options.seconds or 2, proxy_rounds=1)
+    return security.run(machine, seconds=options.seconds or 3, proxy_rounds=options.rounds or 3)
 
 
 def _simulation(machine: Machine, options: argparse.Namespace) -> Report:
@@ -74,6 +81,7 @@ def _restarts(machine: Machine, options: argparse.Namespace) -> Report:
 BENCHMARKS: Mapping[str, Benchmark] = {
     "router": _router,
     "pipeline": _pipeline,
+    "security": _security,
     "simulation": _simulation,
     "limiters": _limiters,
     "redis-limiters": _redis_limiters,
@@ -121,8 +129,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure this gateway beside others.")
     parser.add_argument("benchmark", nargs="?", default="all", choices=["all", *BENCHMARKS])
     parser.add_argument("--quick", action="store_true", help="one short round of everything: a rough idea")
-    parser.add_argument("--seconds", type=_positive, help="length of a round of `proxy`, of `sustained`, of `restarts`")
-    parser.add_argument("--rounds", type=_positive, help="rounds of `proxy`")
+    parser.add_argument(
+        "--seconds", type=_positive, help="length of a round of `proxy`, `security`, `sustained`, `restarts`"
+    )
+    parser.add_argument("--rounds", type=_positive, help="rounds of `proxy` and `security`")
     parser.add_argument(
         "--only", type=_names, default=(), metavar="NAME,...", help=f"contenders of `proxy`: {', '.join(NAMES)}"
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from benchmarks.machine import pinned, tool
@@ -69,8 +70,8 @@ def parse(output: str) -> Load:
         raise WrkFailedError(f"wrk printed no {error}: {output.strip()[-200:] or 'nothing'}") from None
 
 
-def run(url: str, seconds: int, core: int | None, connections: int = CONNECTIONS) -> Load:
-    """Load `url` for `seconds` from one thread on `core`.
+def run(url: str, seconds: int, core: int | None, connections: int = CONNECTIONS, headers: Sequence[str] = ()) -> Load:
+    """Load `url` for `seconds` from one thread on `core`; `headers` are lines such as `Accept: */*`.
 
     Raises:
         WrkFailedError: wrk is missing, failed or did not end.
@@ -78,7 +79,8 @@ def run(url: str, seconds: int, core: int | None, connections: int = CONNECTIONS
     program = tool("wrk")
     if program is None:
         raise WrkFailedError(INSTALL)
-    command = [program, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "5s", "--latency", url]
+    command = [program, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "5s", "--latency"]
+    command += [*(part for line in headers for part in ("-H", line)), url]
     with pinned(core):
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=False)

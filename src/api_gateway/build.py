@@ -36,6 +36,7 @@ from random import Random
 from typing import cast
 
 from api_gateway.backend.backend_service import BackendService
+from api_gateway.build_aggregate import aggregator
 from api_gateway.build_concurrency import bulkhead
 from api_gateway.build_metrics import show_in
 from api_gateway.build_middleware import MIDDLEWARE
@@ -49,6 +50,7 @@ from api_gateway.build_resilience import (
 )
 from api_gateway.build_services import behind_sockets, build_service, in_process
 from api_gateway.build_tools import MiddlewareFactory, Tools
+from api_gateway.config.aggregate_schema import service_name
 from api_gateway.config.middleware_schema import MiddlewareEntry
 from api_gateway.config.plugins import installed_plugins
 from api_gateway.config.problems import Finding, Path, unplaced
@@ -123,6 +125,10 @@ def build_gateway(
     ]
     for name in dict.fromkeys([*checked.services, *services]):
         backends[name] = _service(name, checked.services.get(name), services.get(name), tools)
+    for index, route in enumerate(routes):
+        composition = checked.routes[index].composition
+        if composition is not None:
+            backends[route.service] = aggregator(route.name, composition, route.pattern.parameters, tools)
     router = Router(routes)
     lists = {"gateway": pipeline, **{f"route {route.name}": route.middleware for route in routes}}
     providers = [resource for resource in tools.resources if isinstance(resource, BackendService)]
@@ -185,7 +191,7 @@ def _route(config: RouteConfig, middleware: list[Middleware], index: int) -> Rou
             cause = f"{config.middleware[position].name} watches every request and cannot stand on a route"
             path = ("routes", index, "middleware", position)
             raise unplaced([Finding(path, cause, "move it to the 'middleware' list at the top")])
-    return make_route(config, middleware)
+    return make_route(config, middleware, service_name(config.name or config.path, index))
 
 
 def _service(name: str, config: ServiceConfig | None, given: object, tools: Tools) -> BackendService:

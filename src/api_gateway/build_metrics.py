@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
+from api_gateway.backend.aggregator import Aggregator
 from api_gateway.backend.backend_service import BackendService
 from api_gateway.core.clock import Clock
 from api_gateway.core.middleware import Handler, Middleware
+from api_gateway.middleware.aggregate_metrics import AggregateMetrics
 from api_gateway.middleware.attempt_metrics import AttemptMetrics
 from api_gateway.middleware.auth_metrics import AuthMetrics
 from api_gateway.middleware.auth_middleware import AuthMiddleware
@@ -40,14 +42,16 @@ def show_in(
     registry: CollectorRegistry, lists: Mapping[str, Sequence[Middleware]], services: Iterable[Handler], clock: Clock
 ) -> None:
     """Show the middleware of all lists, by the names of their owners, and the services, with what is around them."""
-    health = HealthMetrics(clock)
+    aggregates, health = AggregateMetrics(), HealthMetrics(clock)
     owners = dict(lists)
     for service in services:
         if isinstance(service, BackendService):
             health.watch(service.health, service.checker)
             owners[service.name] = service.middleware
+        elif isinstance(service, Aggregator):
+            aggregates.watch(service)
     layers = [(owner, layer) for owner, its_layers in owners.items() for layer in its_layers]
-    for collector in (*_of_requests(layers), *_of_failures(layers), health):
+    for collector in (*_of_requests(layers), *_of_failures(layers), aggregates, health):
         registry.register(collector)
 
 

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_gateway.config.load import load_config
-from api_gateway.config.not_yet import NOT_YET
 from api_gateway.config.problems import ConfigurationProblems
 from tests.support.config_files import NO_ENVIRONMENT, load_text, problems_of, with_service
 
@@ -287,29 +286,12 @@ def test_a_file_with_the_stand_ins_of_braces_is_read_as_it_is() -> None:
     assert load_text(text).routes[0].query["v"].exact == "\ue000x\ue001"
 
 
-# What is not yet supported.
-
-CONTRACT_EXAMPLE = (Path(__file__).parent / "everything.yaml").read_text()
+# All of the language.
 
 
-def test_everything_the_language_will_have_is_refused_only_as_not_yet_supported() -> None:
-    problems = problems_of(CONTRACT_EXAMPLE, {"INTROSPECT_SECRET": "secret"})
-    names = [re.fullmatch(r"\d+:\d+: not yet supported: (\w+) \(.+\); leave it out", problem) for problem in problems]
-    assert None not in names, problems
-    assert {match[1] for match in names if match} == {
-        *("aggregate", "response"),
-    }
-
-
-def test_the_rest_of_that_file_is_good() -> None:
-    document = yaml.safe_load(re.sub(r"\$\{\w+\}", "secret", CONTRACT_EXAMPLE))
-    retry = document["services"]["user-service"]["retry"]
-    retry["on"] = retry.pop(True)  # what YAML 1.1 makes of the key; the loader under test does not
-    document["middleware"] = [
-        item for item in document["middleware"] if isinstance(item, str) or not NOT_YET["middleware"].keys() & item
-    ]
-    document["routes"] = [route for route in document["routes"] if "aggregate" not in route]
-    assert problems_of(yaml.safe_dump(document)) == []
+def test_everything_of_the_language_in_one_file_is_good() -> None:
+    example = (Path(__file__).parent / "everything.yaml").read_text()
+    assert problems_of(example, {"INTROSPECT_SECRET": "secret"}) == []
 
 
 # Properties.

@@ -8,7 +8,6 @@ from pydantic import ValidationError
 
 from api_gateway.config.load_balancer_schema import LoadBalancerConfig
 from api_gateway.config.middleware_schema import MiddlewareEntry
-from api_gateway.config.not_yet import NOT_YET
 from api_gateway.config.schema import GatewayConfig
 from api_gateway.config.validate import validate
 from api_gateway.routing.predicates import Exactly, Matching, Present
@@ -99,14 +98,3 @@ def test_the_json_schema_is_json_and_knows_every_key() -> None:
     assert schema["$defs"]["EndpointConfig"]["anyOf"][0]["type"] == "string"
     name, named = schema["$defs"]["LoadBalancerConfig"]["anyOf"]
     assert set(name["enum"]) == set(named["properties"]) == set(LoadBalancerConfig.model_fields)
-
-
-def test_no_name_is_both_supported_and_not_yet_supported() -> None:
-    schema = GatewayConfig.model_json_schema()["$defs"]
-    supported = {
-        "route": set(schema["RouteConfig"]["properties"]),
-        "middleware": set(schema["MiddlewareEntry"]["anyOf"][2]["properties"]),
-    }
-    assert supported.keys() == NOT_YET.keys()
-    for kind, names in NOT_YET.items():
-        assert supported[kind].isdisjoint(names)

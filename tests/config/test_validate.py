@@ -141,8 +141,7 @@ def test_tuples_and_numbers_do_as_well_as_lists_and_texts() -> None:
          "a route; move it to the 'middleware' list at the top"),
         (route(middleware=[{"deadline": "1s"}, {"deadline": "2s"}]),
          "routes[0].middleware[1]: deadline is there twice (routes[0].middleware[0]); remove one"),
-        (route(aggregate={}), "routes[0].aggregate: not yet supported: aggregate (one answer out of several services); "
-         "leave it out"),
+        (route(aggregate={}), "routes[0].aggregate: the aggregate has no parts; add one, such as order: {service: orders, path: '/orders/{id}'}"),
         (top(middleware="request_id"), "middleware: expected a list, not 'request_id'; write [..., ...], or one '- ' line each"),
         (top(middleware=["acces_log"]), "middleware[0]: unknown middleware 'acces_log'; did you mean 'access_log'?"),
         (top(middleware=["body_limit"]), "middleware[0]: body_limit needs a value; write body_limit: 1MiB"),

@@ -88,6 +88,9 @@ def cross_check(parts: Parts) -> Iterator[Finding]:
 def _dangling(parts: Parts) -> Iterator[Finding]:
     for index, service in parts.service_of_route.items():
         yield from _known_service(("routes", index, "service"), service, parts)
+    for index, route in parts.routes.items():
+        for name, part in (route.aggregate or {}).items():
+            yield from _known_service(("routes", index, "aggregate", name, "service"), part.service, parts)
 
 
 def _known_service(path: Path, service: str, parts: Parts) -> Iterator[Finding]:
@@ -138,6 +141,8 @@ def _entries(parts: Parts) -> Iterator[tuple[Path, MiddlewareEntry]]:
 
 
 def _route(path: Path, config: RouteConfig) -> Iterator[Finding]:
+    if config.composition is not None:
+        yield from config.composition.check(path, Pattern.parse(config.path).parameters, config.methods)
     yield from _path_changes(path, config)
     yield from _repeated_middleware((*path, "middleware"), dict(enumerate(config.middleware)))
     yield from _repeated_names((*path, "headers"), config.headers)

@@ -16,7 +16,6 @@ from typing import Annotated, TypeAlias
 
 from pydantic import BeforeValidator, SecretStr, WithJsonSchema
 
-from api_gateway.config.not_yet import NOT_YET, not_yet
 from api_gateway.config.problems import Refusal, did_you_mean, shown
 from api_gateway.config.units import DURATION_REMEDY, SIZE_REMEDY, parse_duration, parse_rate, parse_size
 from api_gateway.core.clock import NANOSECONDS
@@ -41,11 +40,7 @@ def choice(kind: str, *names: str) -> Callable[[object], str]:
         name = text(value)
         if name in names:
             return name
-        refused = not_yet(kind, name)
-        if refused:
-            raise refused
-        known = (*names, *NOT_YET.get(kind, ()))
-        raise Refusal(f"unknown {kind} {name!r}", did_you_mean(name, known, "there are"))
+        raise Refusal(f"unknown {kind} {name!r}", did_you_mean(name, names, "there are"))
 
     return check
 

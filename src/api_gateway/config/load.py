@@ -70,7 +70,7 @@ def load_config(path: FilePath, environment: Mapping[str, str], *, plugins: Coll
     config, findings = validate(expansion.document, plugins=plugins)
     # Nothing is said of values that never came, or of what stands below a refused key.
     unset = {finding.path for finding in expansion.findings}
-    refused = {finding.path for finding in findings if finding.at_key or finding.not_yet}
+    refused = {finding.path for finding in findings if finding.at_key}
     findings = [finding for finding in findings if finding.at_key or document.nearest(finding.path) not in unset]
     findings += [finding for finding in expansion.findings if refused.isdisjoint(_prefixes(finding.path))]
     problems = {*document.problems, *(document.placed(finding, expansion.originals) for finding in findings)}

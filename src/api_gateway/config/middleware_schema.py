@@ -39,7 +39,6 @@ from api_gateway.config.hedge_schema import HedgeConfig
 from api_gateway.config.ip_filter_schema import IpFilterOptions
 from api_gateway.config.load_shedding_schema import LoadSheddingOptions
 from api_gateway.config.model import Model
-from api_gateway.config.not_yet import NOT_YET, not_yet
 from api_gateway.config.plugins import installed_plugins
 from api_gateway.config.problems import Refusal, did_you_mean, shown
 from api_gateway.config.rate_limit_schema import RateLimitOptions
@@ -177,8 +176,5 @@ def _checked_presence(name: str, options: object) -> object:
 
 
 def _unknown(name: str, own: frozenset[str]) -> Refusal:
-    refused = not_yet("middleware", name)
-    if refused:
-        return refused
-    known = {*MiddlewareEntry.model_fields, *NOT_YET["middleware"], *own, *installed_plugins()}
+    known = {*MiddlewareEntry.model_fields, *own, *installed_plugins()}
     return Refusal(f"unknown middleware {name!r}", did_you_mean(name, known, "there are"))

@@ -13,7 +13,6 @@ from typing import ClassVar, Self
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_core import ErrorDetails, InitErrorDetails
 
-from api_gateway.config.not_yet import NOT_YET, not_yet
 from api_gateway.config.problems import Refusal, did_you_mean
 
 
@@ -44,8 +43,4 @@ class Model(BaseModel):
     @classmethod
     def unknown(cls, key: str) -> Refusal:
         """Why `key` cannot stand here."""
-        refused = not_yet(cls.kind, key, at_key=True)
-        if refused:
-            return refused
-        known = [*cls.model_fields, *NOT_YET.get(cls.kind, ())]
-        return Refusal(f"unknown key {key!r}", did_you_mean(key, known, "the keys here are"), at_key=True)
+        return Refusal(f"unknown key {key!r}", did_you_mean(key, cls.model_fields, "the keys here are"), at_key=True)

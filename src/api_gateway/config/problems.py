@@ -48,13 +48,12 @@ class ConfigurationProblems(ConfigurationError):
 class Refusal(ConfigurationError):
     """A check says no to one value, and does not know where it stands."""
 
-    def __init__(self, cause: str, remedy: str, *, at_key: bool = False, not_yet: bool = False) -> None:
+    def __init__(self, cause: str, remedy: str, *, at_key: bool = False) -> None:
         """`cause` may quote the value; `remedy` must not. For the rest see `Finding`."""
         super().__init__(f"{cause}; {remedy}")
         self.cause = cause
         self.remedy = remedy
         self.at_key = at_key
-        self.not_yet = not_yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +65,6 @@ class Finding:
     remedy: str
     at_key: bool = False
     """Whether the key is wrong, rather than its value."""
-    not_yet: bool = False
-    """Whether the reason is only that this version does not support it."""
     other: Path | None = None
     """The other node of a contradiction."""
 

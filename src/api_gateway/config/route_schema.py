@@ -10,19 +10,23 @@ What it does not do: decide between routes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import (
     Field,
     GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
     model_serializer,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticKnownError
 
-from api_gateway.config.fields import Flag, Text, text
+from api_gateway.backend.aggregator import MAX_PARALLEL, METHODS
+from api_gateway.config.aggregate_schema import AggregateConfig, Parts, ResponseShape
+from api_gateway.config.fields import Count, Flag, Text, text
 from api_gateway.config.http_fields import HeaderName, HostHeader, HostPattern, Method, PathPattern, RegularExpression
 from api_gateway.config.middleware_schema import MiddlewareEntry
 from api_gateway.config.model import Model
@@ -73,7 +77,14 @@ class RouteConfig(Model):
     kind: ClassVar[str] = "route"
 
     path: PathPattern
-    service: Text
+    aggregate: Parts | None = None
+    """One answer out of several services, instead of `service`."""
+    service: Annotated[Text | None, Field(validate_default=True)] = None
+    """Who answers; for an aggregate, nobody does alone."""
+    response: ResponseShape | None = None
+    """The shape of an aggregate's answer; all parts as they are unless given."""
+    max_parallel: Count = MAX_PARALLEL
+    """Requests that an aggregate makes at once for one request of a client."""
     methods: tuple[Method, ...] = ()
     hosts: tuple[HostPattern, ...] = ()
     headers: dict[HeaderName, ValueDemand] = Field(default_factory=dict)
@@ -89,17 +100,43 @@ class RouteConfig(Model):
     name: Text | None = None
     """In logs and metrics; the path unless given."""
 
+    @field_validator("service", mode="before")
+    @classmethod
+    def _somebody_answers(cls, value: object, info: ValidationInfo) -> object:
+        if value is None and info.data.get("aggregate", "one that is wrong") is None:
+            raise PydanticKnownError("missing")
+        return value
 
-def make_route(config: RouteConfig, middleware: Sequence[Middleware] = ()) -> Route:
-    """The route that `config` describes.
+    @model_validator(mode="after")
+    def _one_target(self) -> RouteConfig:
+        if self.aggregate is None:
+            for key, given in (("response", self.response), ("max_parallel", self.max_parallel != MAX_PARALLEL)):
+                if given:
+                    raise Refusal(f"{key} is for an aggregate, which is not there", "remove it, or add aggregate")
+            return self
+        for key in ("service", "strip_prefix", "rewrite", "host"):
+            if getattr(self, key):
+                raise Refusal(f"aggregate and {key} exclude each other", "remove one")
+        return self
+
+    @property
+    def composition(self) -> AggregateConfig | None:
+        """The aggregate as its builder takes it."""
+        if self.aggregate is None:
+            return None
+        return AggregateConfig(self.aggregate, self.response, self.max_parallel)
+
+
+def make_route(config: RouteConfig, middleware: Sequence[Middleware] = (), service: str = "") -> Route:
+    """The route that `config` describes; `service` is who answers in the place of an aggregate.
 
     Raises:
         ConfigurationError: two of its keys exclude each other.
     """
     return Route(
         config.path,
-        config.service,
-        methods=config.methods,
+        config.service or service,
+        methods=config.methods or (METHODS if config.aggregate is not None else ()),
         hosts=config.hosts,
         headers={name: demand.predicate for name, demand in config.headers.items()},
         query={name: demand.predicate for name, demand in config.query.items()},

@@ -56,7 +56,7 @@ def validate(
 def check(config: GatewayConfig, *, provided: Collection[str] = ()) -> list[Finding]:
     """What is wrong with a configuration whose parts are valid."""
     routes = dict(enumerate(config.routes))
-    names = {index: route.service for index, route in routes.items()}
+    names = {index: route.service for index, route in routes.items() if route.service is not None}
     tls = config.listen.tls
     verified = tls is not None and tls.client_ca_file is not None
     middleware = dict(enumerate(config.middleware))
@@ -73,11 +73,7 @@ def _as_a_whole(config: GatewayConfig) -> Iterator[Finding]:
 
 
 def _findings(error: ValidationError) -> list[Finding]:
-    lines = error.errors(include_url=False)
-    found = [(details["type"], _finding(details)) for details in lines]
-    # Whoever writes a kind of route that is not yet supported has not forgotten its service.
-    unfinished = {finding.path[:-1] for _, finding in found if finding.not_yet}
-    return [finding for kind, finding in found if not (kind == "missing" and finding.path in unfinished)]
+    return [_finding(details) for details in error.errors(include_url=False)]
 
 
 def _finding(details: ErrorDetails) -> Finding:
@@ -88,7 +84,7 @@ def _finding(details: ErrorDetails) -> Finding:
     path = path[:-1] if at_key else path
     refusal = details.get("ctx", {}).get("error")
     if isinstance(refusal, Refusal):
-        return Finding(path, refusal.cause, refusal.remedy, at_key or refusal.at_key, refusal.not_yet)
+        return Finding(path, refusal.cause, refusal.remedy, at_key or refusal.at_key)
     if kind in _EXPECTED:
         expected, remedy = _EXPECTED[kind]
         return Finding(path, f"expected {expected}, not {shown(value)}", remedy, at_key)

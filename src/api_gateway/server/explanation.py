@@ -13,6 +13,7 @@ import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
 
+from api_gateway.backend.aggregator import Aggregator
 from api_gateway.backend.backend_service import BackendService
 from api_gateway.config.units import format_duration
 from api_gateway.core.api_gateway import ApiGateway
@@ -79,10 +80,12 @@ def _taken(gateway: ApiGateway, match: Match, request: Request) -> list[str]:
     lines += _block("chain", _numbered(layers))
     lines += _block("callers", _callers(layers))
     lines += _block("limits", _limits(layers))
+    service = gateway.services[route.service]
+    if isinstance(service, Aggregator):
+        return lines + _block("aggregate", service.plan.explained)
     path = route.forwarded_path(request.path)
     forwarded = f"{request.method} {path}?{request.query}" if request.query else f"{request.method} {path}"
     lines += _block("forwarded", [forwarded, _forwarded_host(route, request)])
-    service = gateway.services[route.service]
     lines += _block("service", _service(service, route.service))
     return lines + _block("around", _numbered(service.middleware) if isinstance(service, BackendService) else [])
 
