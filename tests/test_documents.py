@@ -40,7 +40,16 @@ def completed(example: str) -> str:
     if "routes" not in written:
         example += f"\nroutes: [{{path: /*, service: {next(iter(written['services']))}}}]\n"
     elif "services" not in written:
-        names = sorted({route["service"] for route in written["routes"]})
+        targets = [part for route in written["routes"] for part in (route, *route.get("aggregate", {}).values())]
+        names = sorted({target["service"] for target in targets if "service" in target})
         services = "".join(f"  {name}: {{endpoints: [http://127.0.0.1:9001]}}\n" for name in names)
         example += f"\nservices:\n{services}"
     return example
+
+
+def test_every_test_that_the_design_names_is_there() -> None:
+    named = {*re.findall(r"`(test_\w+)`", (ROOT / "DESIGN.md").read_text(encoding="utf-8"))}
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    there = {*re.findall(r"^(?:async )?def (test_\w+)\(", sources, re.MULTILINE)}
+    assert named - there == set()
+    assert len(named) > 30
