@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test check bench notebooks lab clean
+.PHONY: help demo test check bench notebooks lab exercise clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make bench      measure this gateway beside others, in one run"
 	@echo "make notebooks  run every notebook and compare it with what is stored"
 	@echo "make lab        open the notebooks in Jupyter"
+	@echo "make exercise   list the exercises; make exercise N=3 runs one"
 	@echo "make clean      remove .venv and caches"
 
 $(BIN)/python:
@@ -61,6 +62,8 @@ check: $(VENV)/.check
 	@echo "ruff: lint" && $(BIN)/ruff check .
 	@echo "ruff: format" && $(BIN)/ruff format --check .
 	@echo "mypy: types" && $(BIN)/mypy
+	@# One at a time: each has a module of the same name.
+	@echo "mypy: exercises" && for folder in exercises/[0-9]*; do $(BIN)/mypy --no-error-summary $$folder || exit 1; done
 	@echo "import-linter: layers" && $(BIN)/lint-imports
 
 bench: $(VENV)/.bench
@@ -71,6 +74,10 @@ notebooks: $(VENV)/.notebooks
 
 lab: $(VENV)/.notebooks
 	@$(BIN)/jupyter lab notebooks
+
+# Exit code 1 says that the exercise is not solved: that is no failure of make.
+exercise: $(VENV)/.core
+	@$(BIN)/python -m exercises $(N) || [ $$? -eq 1 ]
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -20,8 +20,8 @@
 # holds it, **before and after** in one figure, and the claims as `assert`. The mechanisms are the classes that the
 # gateway runs; services, clients and faults are simulated in **virtual time**, with the same seed before and after.
 #
-# > Two parts of the gateway come later: the cache, and hot reload. Where a section needs one of them it says so, and
-# > uses a stand-in in `api_gateway/plotting/failures/`, no larger than the question.
+# > One part of the gateway comes later: hot reload. Section 5, which needs it, says so, and uses a stand-in in
+# > `api_gateway/plotting/failures/`, no larger than the question.
 
 # %%
 import logging
@@ -284,9 +284,9 @@ assert before.failed_share == 1 and 0.05 < after.failed_share < what.writes  # t
 
 # %% [markdown]
 # **The mechanism.** `auth/introspection.py`: two decisions, and a breaker (`middleware/circuit_breaking.py`) around the
-# auth service, so that nobody waits for it. First: does a known identity hold longer than it is fresh? Second: for what?
-# There is no third, "open for everybody": it would let in whoever brings a token that nobody ever had, and make an
-# attack on the auth service worth its while. Look at the last column.
+# auth service, so that nobody waits for it. First: does a known identity hold longer than it is fresh? Second: for
+# what? There is no third, "open for everybody": it would let in whoever brings a token that nobody ever had, and make
+# an attack on the auth service worth its while. Look at the last column.
 
 # %%
 kinds = ("reads", "writes", "strangers")
@@ -422,10 +422,11 @@ due = next(day for day, left in enumerate(calendars["nobody looks"]) if day > 70
 assert due - 70 == 52 and (end - begin).days - due == 29
 
 # %% [markdown]
-# **The mechanism.** Not the renewal, but the *watch*: the days left as a number in the metrics, and an alarm some time
-# after renewal is due (30 days) and long before the end. It alarms on the *absence* of success, whatever broke the
-# job. The gateway shows `api_gateway_certificate_expiry_seconds` for each certificate that it serves and warns in its log
-# 21 days before (`server/tls/expiry.py`). There is no flag in the access log: a handshake that failed never was a request.
+# **The mechanism.** Not the renewal, but the *watch*: the days left as a number in the metrics, and an
+# alarm some time after renewal is due (30 days) and long before the end. It alarms on the *absence* of success,
+# whatever broke the job. The gateway shows `api_gateway_certificate_expiry_seconds` for each certificate that it serves
+# and warns in its log 21 days before (`server/tls/expiry.py`). There is no flag in the access log: a handshake that
+# failed never was a request.
 #
 # > **In an interview:** "Renewal is automated, and that is why its failure is silent. I alarm on the date as it is
 # > served on the socket, not on the job."
@@ -438,8 +439,8 @@ assert due - 70 == 52 and (end - begin).days - due == 29
 # **What the client feels.** All find nothing, all ask. The database does 200 a second: the last one waits for 5 s, and
 # everybody else who needs the database stands behind.
 #
-# > **A stand-in.** The cache is a later part of the gateway. `Remembered` in `plotting/failures/stampede.py` keeps one
-# > answer for each path, and nothing else.
+# Here the second cache is the gateway's own, `middleware/cache.py`. The first is one of those that tutorials write: a
+# dictionary of answers (`plotting/caching/seeds.py`). Notebook 07 is about nothing else than this and its relatives.
 
 # %%
 crowds = {"each asks": show.stampede(single_flight=False), "one asks for all": show.stampede(single_flight=True)}
@@ -450,15 +451,15 @@ figure
 
 # %%
 assert [crowd.calls for crowd in crowds.values()] == [1000, 1]
-assert math.isclose(last["each asks"], 1000 / 200) and last["one asks for all"] == 0.05
+assert math.isclose(last["each asks"], 1000 / 200) and math.isclose(last["one asks for all"], 0.05)
 
 # %% [markdown]
-# **The mechanism.** *Single flight*: the first one asks, the others wait for his answer. 1,000 → 1, and exactly so. His
-# call belongs to nobody: if the first client leaves, the others still get it.
+# **The mechanism.** *Single flight* (`middleware/cache_flight.py`): the first one asks, the others wait for his answer.
+# 1,000 → 1, and exactly so. If the first client leaves before it is there, the next in line takes his place.
 #
-# It needs a place that all share, so N gateways make N calls. *Early expiry* needs none: each request may renew the
-# entry before its end, the likelier the nearer it is (`t - δ β ln u ≥ e`). Here are 1,000 requests a second, and an
-# answer that takes 0.2 s to make. How often is it made, each time that it expires?
+# It needs a place that all share, so N gateways make N calls. *Early expiry* (`caching/early_refresh.py`) needs none:
+# each request may renew the entry before its end, the likelier the nearer it is (`t - δ β ln u ≥ e`). Here are 1,000
+# requests a second, and an answer that takes 0.2 s to make. How often is it made, each time that it expires?
 
 # %%
 times = {beta: show.recomputations(beta) for beta in (0, 1, 2)}
@@ -472,7 +473,8 @@ assert all(math.isclose(times[beta], math.exp(1 / beta), rel_tol=0.15) for beta 
 
 # %% [markdown]
 # The theory: the chance to begin grows as e^(s/βδ), and while the first one takes its δ it grows by another factor of
-# e^(1/β). So e^(1/β) begin on average: 2.7 instead of 201, without a lock, without a word between gateways.
+# e^(1/β). So e^(1/β) begin on average: 2.7 instead of 201, without a lock, without a word between gateways. (Notebook
+# 07 has the whole distribution, and says for which pages it does not work: those that few ask for.)
 #
 # > **In an interview:** "Coalesce in each gateway, expire early across them, and serve the stale answer meanwhile. The
 # > cache is an optimisation only if the database survives without it."
@@ -546,7 +548,7 @@ signs = [("slow service", "DT, UO, and OM for others", "timeout, breaker, bulkhe
     ("certificate", "none: never a request", "an alarm on the date", "server/tls/expiry.py")]  # fmt: skip
 
 # %%
-signs += [("stampede", "DT, UO of the service", "one asks for all", "plotting/failures/stampede.py"),
+signs += [("stampede", "DT, UO of the service", "one asks for all", "middleware/cache_flight.py"),
           ("gateway gone", "none: nobody is there", "N, little shared", "backend/health_check.py")]  # fmt: skip
 changes = [
     (f"{1 - answered['nothing']:.0%}", f"{1 - answered['all three']:.0%}", "of the healthy one's clients fail"),

@@ -79,8 +79,8 @@ assert waiting / (1000 * trace.outcome.duration) > 0.7
 # ## 2. Seven calls for one page
 #
 # A page of a shop needs seven services, 200 ms each. The client calls one after the other. Or it asks the gateway
-# once, which calls all at the same time. (The gateway's `aggregate` is for that. Here a small Handler does the same
-# with `asyncio.gather` over the gateway's services, because aggregation comes in a later part.)
+# once, which calls all at the same time: a route with an `aggregate` (`backend/aggregator.py`), which names a service
+# and a path for each part of the answer.
 
 # %%
 seven = ["user", "order", "payment", "inventory", "product", "shipping", "review"]
@@ -98,6 +98,9 @@ assert math.isclose(five[0], 1.5) and math.isclose(five[1], 0.3)  # five calls o
 # %% [markdown]
 # **How to read it.** Each bar is a call, time goes to the right, the stroke is where the page is complete. A sum has
 # become a maximum. A client with a slow radio saves more, because it crosses it once.
+#
+# All seven start together because no part names another. Where one does, `/users/{order.user_id}`, it starts when the
+# other is there, and the page takes as long as the longest chain.
 #
 # *"The slowest call"* sounds like 200 ms. It is, as long as all take exactly that. Let service times vary,
 # exponentially, still 200 ms on average.

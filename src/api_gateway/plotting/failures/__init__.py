@@ -3,8 +3,6 @@
 Reading order: `laboratory.py` (streams of requests to one gateway), `timelines.py` (what clients get, before and
 after), then a file for each scenario: `cascade.py`, `overload.py`, `returning.py`, `login.py`, `rollout.py`,
 `certificate.py`, `stampede.py`, `availability.py`.
-
-One of them contains a stand-in for a part that the gateway does not have yet: `stampede.Remembered`.
 """
 
 from api_gateway.plotting.failures.availability import Life, fleet, lost_by_gateways, minutes_a_year, nines, simulated

@@ -1,8 +1,8 @@
 """Fan-out: a page that needs several services, asked for one after the other or all at once.
 
-Rule: `pages` builds a gateway with one route for each service. *In turn*, the client sends its calls through the
-gateway, each after the answer to the one before. *At once*, it asks for one page, and a Handler at the gateway calls
-all services together (`asyncio.gather`), as the real gateway would, and waits for the slowest.
+Rule: `pages` builds a gateway with one route for each service, and one for the page, an `aggregate` of all of them
+(`backend/aggregator.py`). *In turn*, the client sends its calls through the gateway, each after the answer to the one
+before. *At once*, it asks for one page, the gateway calls all services together, and waits for the slowest.
 
 What it does not do: model the client's network, which is paid for each call in turn, and once for a page.
 """
@@ -49,11 +49,11 @@ def pages(service_time: ServiceTime | float, calls: int, *, at_once: bool, count
             name: _noted(FakeService(service_time, workers=MANY, random=Random(f"{name} {seed}")), noted)
             for name in names
         }
-        routes = [{"path": f"/{name}", "service": name} for name in (*names, "page")]
-        everything = {**services, "page": _gather(list(services.values()))}
-        gateway = build_gateway(
-            {"middleware": [], "routes": routes}, everything, clock=VirtualClock(), random=Random(seed)
-        )
+        parts = {name.replace("-", "_"): {"service": name, "path": "/"} for name in names}
+        page = {"path": "/page", "aggregate": parts, "max_parallel": calls}
+        routes = [page, *({"path": f"/{name}", "service": name} for name in names)]
+        config = {"middleware": [], "routes": routes}
+        gateway = build_gateway(config, services, clock=VirtualClock(), random=Random(seed))
         experiment, found = Experiment(gateway), []
         requests = [Request("GET", f"/{name}") for name in (["page"] if at_once else names)]
         for _ in range(count):
@@ -77,14 +77,6 @@ def _noted(service: FakeService, calls: list[tuple[float, float]]) -> Handler:
         return response
 
     return handle
-
-
-def _gather(services: Sequence[Handler]) -> Handler:
-    async def page(request: Request, context: RequestContext) -> Response:
-        answers = await asyncio.gather(*[service(request, context.fork()) for service in services])
-        return Response.json([answer.status for answer in answers])
-
-    return page
 
 
 def lanes(loaded: Mapping[str, Page], names: Sequence[str], headline: str) -> tuple[Picture, dict[str, float]]:
