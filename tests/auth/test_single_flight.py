@@ -6,7 +6,7 @@ import asyncio
 import gc
 from collections.abc import Awaitable, Callable
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api_gateway.auth.single_flight import SingleFlight, WorkCancelled
@@ -224,6 +224,7 @@ def test_the_traceback_of_an_error_does_not_grow_with_the_number_of_waiters() ->
     simulate(main)
 
 
+@settings(max_examples=50)  # each is an event loop, and forty coroutines
 @given(
     st.lists(
         st.tuples(

@@ -24,7 +24,7 @@ def limited(entry: object, service: Handler, **config: object) -> ApiGateway:
 
 def in_flight(gateway: ApiGateway) -> int:
     (layer,) = (layer for layer in gateway.middleware if isinstance(layer, RateLimitMiddleware))
-    (store,) = gateway.resources
+    store = gateway.resources[0]
     assert isinstance(store, MemoryStore)
     limiter = store.limiters[layer.policies[0].limit]
     assert isinstance(limiter, Concurrency)
