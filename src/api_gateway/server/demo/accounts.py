@@ -2,7 +2,7 @@
 
 | who     | shows                                   | may                              |
 |---------|-----------------------------------------|----------------------------------|
-| anna    | an opaque token, made at start          | read orders                      |
+| anna    | an opaque token, made at start          | read orders, and check out       |
 | ben     | the same                                | be known, nothing else           |
 | robot   | a JWT, for its id and secret            | read orders                      |
 | gateway | its id and secret, to the provider only | ask what a token is worth        |
@@ -21,8 +21,11 @@ from api_gateway.server.demo.identity_provider import IdentityProvider, Subject
 LIFETIME = 3600.0
 """Seconds for which a token is valid."""
 
+BUYER = "anna"
+"""Whose carts the checkout has."""
+
 USERS: Mapping[str, Subject] = {
-    "anna": Subject(frozenset({ORDERS_SCOPE}), tier="gold"),
+    BUYER: Subject(frozenset({ORDERS_SCOPE}), tier="gold"),
     "ben": Subject(),
 }
 

@@ -21,6 +21,10 @@ DEADLINE = 2.0
 """Seconds that a client waits at most for `/api/reviews/slow`."""
 SALE_BURST = 3
 """Requests that a client may send to `/api/products/sale` at once; later ones, six a minute."""
+KEPT = 10
+"""Seconds for which an answer of the reviews may be used again."""
+CHECKOUT = "checkout"
+"""A service that is there only where its example is (`checkout.py`)."""
 PROVIDER = "identity"
 """The identity provider, as a service. No route leads to it: the gateway asks it, clients do so directly."""
 AUDIENCE = "shop"
@@ -42,12 +46,37 @@ ROBOT = Client("robot", "robot-secret")
 GATEWAY = Client("gateway", "gateway-secret")
 
 
+AGGREGATE = "aggregate"
+"""Stands for the service of a route whose answer several make together."""
+
+_ORDER_DETAILS = {
+    "order": {"service": "orders", "path": "/{id}"},
+    "customer": {"service": "users", "path": "/{order.user_id}"},
+    "payment": {"service": "payments", "path": "/{id}"},
+    "shipment": {"service": "shipping", "path": "/{id}", "optional": True, "timeout": "1s"},
+    "products": {"service": "products", "path": "/{item.product_id}", "for_each": "order.items"},
+}
+_ORDER_SHAPE = (
+    "{order: order.id, placed_on: order.placed_on, customer: customer.name, total_cents: order.total_cents, "
+    "payment: payment.status, parcel: shipment.status, products: products[*].title}"
+)
+_DASHBOARD = {
+    "user": {"service": "users", "path": "/{id}"},
+    "orders": {"service": "orders", "path": "/?user_id={id}"},
+}
+_SMALL_DASHBOARD = (
+    "{name: user.name, avatar: user.avatars.small, "
+    "orders: reverse(orders)[:3].{id: id, placed_on: placed_on, total_cents: total_cents}}"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class DemoRoute:
     """One route, and what is special about it, in words."""
 
     path: str
     service: str
+    """Who answers; `AGGREGATE` if several do."""
     options: Mapping[str, object] = field(default_factory=dict)
     remark: str = ""
     middleware: Sequence[Mapping[str, object]] = ()
@@ -61,7 +90,12 @@ ROUTES = (
     DemoRoute("/api/payments/*", "payments", {"strip_prefix": True, "methods": ["GET"]}, "GET only"),
     DemoRoute("/api/products/*", "products", {"strip_prefix": True}),
     DemoRoute("/api/shipments/*", "shipping", {"strip_prefix": True}),
-    DemoRoute("/api/reviews/*", "reviews", {"strip_prefix": True}),
+    DemoRoute(
+        "/api/reviews/*",
+        "reviews",
+        {"strip_prefix": True},
+        middleware=[{"cache": {"max_size": "8MiB"}}],
+    ),
     DemoRoute(
         "/api/reviews/slow",
         "reviews",
@@ -76,6 +110,25 @@ ROUTES = (
         f"at most {SALE_BURST} at once and 6 a minute from one client",
         [{"rate_limit": {"name": "sale", "algorithm": "gcra", "rate": "6/min", "burst": SALE_BURST}}],
     ),
+    DemoRoute(
+        "/api/order-details/{id}",
+        AGGREGATE,
+        {"aggregate": _ORDER_DETAILS, "response": _ORDER_SHAPE},
+        "of orders users payments shipping products",
+    ),
+    DemoRoute(
+        "/api/dashboard/{id}", AGGREGATE, {"aggregate": _DASHBOARD}, "of users orders; less for x-client: mobile"
+    ),
+    DemoRoute(
+        "/api/dashboard/{id}",
+        AGGREGATE,
+        {
+            "name": "dashboard for phones",
+            "headers": {"x-client": "mobile"},
+            "aggregate": _DASHBOARD,
+            "response": _SMALL_DASHBOARD,
+        },
+    ),
     DemoRoute("/api/me/*", "fallback", remark="key or token", asks_who=True),
     DemoRoute(
         "/api/me/orders/*",
@@ -85,8 +138,15 @@ ROUTES = (
         [{"authorize": {"scopes": [ORDERS_SCOPE]}}],
         asks_who=True,
     ),
+    DemoRoute("/api/checkout/*", CHECKOUT, {"strip_prefix": True}, "key or token", asks_who=True),
     DemoRoute("/api/*", "fallback", {"methods": ["GET"]}, "GET only"),
 )
+
+
+def routes(ports: Mapping[str, int]) -> list[DemoRoute]:
+    """Those whose services are there."""
+    services = {AGGREGATE, *by_service(ports)}
+    return [route for route in ROUTES if route.service in services]
 
 
 def by_service(ports: Mapping[str, int]) -> dict[str, dict[str, int]]:
@@ -121,11 +181,11 @@ def demo_configuration(
         "routes": [
             {
                 "path": route.path,
-                "service": route.service,
+                **({} if route.service == AGGREGATE else {"service": route.service}),
                 **route.options,
                 "middleware": [who, *route.middleware] if route.asks_who else [*route.middleware],
             }
-            for route in ROUTES
+            for route in routes(ports)
         ],
         "drain_timeout": "2s",
     }

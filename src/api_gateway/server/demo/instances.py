@@ -3,9 +3,9 @@
     python -m api_gateway.server.demo.instances 9101      only the services, on ports 9101 and up
 
 Rule: one process and one server listen on all the ports; the port that a connection came in by
-says which instance it reached, and every answer says so in `x-served-by`. Seventeen servers
-would show a client nothing more and take seconds to start. The last port is the identity
-provider's.
+says which instance it reached, and every answer says so in `x-served-by`. Eighteen servers
+would show a client nothing more and take seconds to start. The last port is the checkout's, if
+there is one, so that all others stay where they are without it.
 
 The process writes one line of JSON, its map (instance name to port) and a token for each user,
 and serves. Started without a port, by the demo, it ends when its standard input does, so it cannot
@@ -34,14 +34,12 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api_gateway.server.demo.accounts import demo_provider, user_tokens
-from api_gateway.server.demo.configuration import PROVIDER, provider_url
+from api_gateway.server.demo.accounts import BUYER, demo_provider, user_tokens
+from api_gateway.server.demo.checkout import checkout_application, checkout_is_there
+from api_gateway.server.demo.configuration import CHECKOUT, PROVIDER, provider_url
 from api_gateway.server.demo.key_maker import make_key
 from api_gateway.server.demo.services import demo_services
-from api_gateway.server.demo.shop import open_shop
-
-SEED = 42
-"""Of the demo's shop."""
+from api_gateway.server.demo.shop import SEED, open_shop
 
 INSTANCES: Mapping[str, int] = {
     "users": 3,
@@ -52,6 +50,7 @@ INSTANCES: Mapping[str, int] = {
     "reviews": 3,
     "fallback": 2,
     PROVIDER: 1,
+    **({CHECKOUT: 1} if checkout_is_there() else {}),
 }
 """How many instances each service has."""
 
@@ -70,7 +69,8 @@ class Instance:
 
         async def signed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"x-served-by", self._name)]
+                headers = [pair for pair in message["headers"] if pair[0] != b"date"]  # the server writes one
+                message["headers"] = [*headers, (b"x-served-by", self._name)]
             await send(message)
 
         await self._application(scope, receive, signed)
@@ -190,6 +190,8 @@ def _run(sockets: Mapping[str, socket.socket], keys_file: Path | None) -> None:
     with suppress(BrokenPipeError):  # whoever started this has ended already; the input's end says so too
         os.write(sys.stdout.fileno(), json.dumps(said).encode() + b"\n")
     applications: dict[str, ASGIApp] = {**demo_services(open_shop(Random(SEED))), PROVIDER: provider.application}
+    if CHECKOUT in INSTANCES:
+        applications[CHECKOUT] = checkout_application(BUYER)
     with suppress(KeyboardInterrupt):
         asyncio.run(serve(sockets, applications, until_input_ends=keys_file is not None))
 

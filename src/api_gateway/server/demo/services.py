@@ -4,6 +4,9 @@ Rule: each is an ordinary Starlette application that knows nothing of the gatewa
 answers below its root (`/42`), which is what `strip_prefix` leaves of `/api/users/42`, and also
 below its own collection (`/users/42`), which is what somebody types who calls it directly.
 
+Looking up records takes `LOOKUP` seconds, as if they came from a database far away: so it shows what calls cost that
+wait for each other, and what a cache saves. Only reviews may be kept by a cache.
+
 Two are out of the ordinary on purpose: shipping streams the journey of a parcel as server-sent
 events, and reviews has a `/slow` that takes ten seconds. The fallback answers anything and tells
 what reached it, which shows what the gateway adds to a request.
@@ -26,8 +29,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from api_gateway.server.demo.catalogue import JOURNEY
+from api_gateway.server.demo.configuration import KEPT
 from api_gateway.server.demo.shop import Shop
 
+LOOKUP = 0.1
+"""Seconds that each answer out of a collection takes."""
 EVENT_INTERVAL = 0.3
 """Seconds between two events of a parcel's journey."""
 SLOWNESS = 10.0
@@ -56,7 +62,9 @@ def demo_services(shop: Shop) -> dict[str, ASGIApp]:
         "shipping": _application(
             "shipments", {**_collection("shipment", shop.shipments), "/{id:int}/events": _journey(shop)}
         ),
-        "reviews": _application("reviews", {**_collection("review", shop.reviews, product_id=int), "/slow": _slow}),
+        "reviews": _application(
+            "reviews", {**_collection("review", shop.reviews, KEPT, product_id=int), "/slow": _slow}
+        ),
         "fallback": Starlette(routes=[Route("/{path:path}", _mirror, methods=list(_ANY_METHOD))]),
     }
 
@@ -78,20 +86,26 @@ async def _problem(request: Request, error: Exception) -> Response:
 
 
 def _collection(
-    singular: str, records: Mapping[int, Record], **filters: Callable[[str], object]
+    singular: str, records: Mapping[int, Record], kept: int = 0, **filters: Callable[[str], object]
 ) -> dict[str, Endpoint]:
-    """All records, perhaps filtered by query parameters; and one record by its number."""
+    """All records, perhaps filtered by query parameters; and one record by its number.
+
+    A cache may keep them for `kept` seconds.
+    """
+    headers = {"cache-control": f"max-age={kept}"} if kept else {}
 
     async def listing(request: Request) -> Response:
+        await asyncio.sleep(LOOKUP)
         chosen = list(records.values())
         for name, convert in filters.items():
             if name in request.query_params:
                 wanted = _converted(name, request.query_params[name], convert)
                 chosen = [record for record in chosen if record[name] == wanted]
-        return ReadableJson(chosen)
+        return ReadableJson(chosen, headers=headers)
 
     async def one(request: Request) -> Response:
-        return ReadableJson(_found(singular, records, request))
+        await asyncio.sleep(LOOKUP)
+        return ReadableJson(_found(singular, records, request), headers=headers)
 
     return {"": listing, "/{id:int}": one}
 

@@ -28,8 +28,12 @@ from api_gateway.server.demo.catalogue import (
     PAYMENT_METHODS,
 )
 
+SEED = 42
+"""Of the demo's shop."""
 USERS = 50
 ORDERS = 60
+AVATARS: Mapping[str, int] = {"small": 48, "large": 512}
+"""Pixels on a side."""
 _FIRST_DAY = date(2026, 1, 5)
 
 
@@ -40,6 +44,8 @@ class User(TypedDict):
     name: str
     email: str
     city: str
+    avatars: Mapping[str, str]
+    """Addresses of pictures that nobody has taken, by size."""
 
 
 class Product(TypedDict):
@@ -143,6 +149,7 @@ def _users(random: Random) -> dict[int, User]:
             name=f"{first} {last}",
             email=f"{first}.{last}@shop.example".lower(),
             city=random.choice(CITIES),
+            avatars={size: f"https://img.shop.example/{number}/{pixels}.png" for size, pixels in AVATARS.items()},
         )
         for number, (first, last) in enumerate(names, start=1)
     }
