@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from api_gateway.resilience.circuit_states import circuit_diagram
 from tests.support.config_files import load_text
-
-ROOT = Path(__file__).resolve().parent.parent
-
-
-def blocks(document: str, language: str) -> list[str]:
-    """The code blocks of one language in a document."""
-    text = (ROOT / document).read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+from tests.support.documents import ROOT, blocks, completed
 
 
 def test_the_design_draws_the_circuit_breaker_as_its_table_says() -> None:
@@ -32,19 +22,6 @@ def test_every_configuration_in_the_documents_is_valid(document: str) -> None:
     assert examples
     for example in examples:
         load_text(completed(example))
-
-
-def completed(example: str) -> str:
-    """An example with what it leaves out: services for its routes, or a route to its first service."""
-    written: dict[str, Any] = yaml.safe_load(example)
-    if "routes" not in written:
-        example += f"\nroutes: [{{path: /*, service: {next(iter(written['services']))}}}]\n"
-    elif "services" not in written:
-        targets = [part for route in written["routes"] for part in (route, *route.get("aggregate", {}).values())]
-        names = sorted({target["service"] for target in targets if "service" in target})
-        services = "".join(f"  {name}: {{endpoints: [http://127.0.0.1:9001]}}\n" for name in names)
-        example += f"\nservices:\n{services}"
-    return example
 
 
 def test_every_test_that_the_design_names_is_there() -> None:
