@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks import (
+    cache,
     pipeline,
     proxy,
     rate_limiters,
@@ -46,6 +47,12 @@ def _security(machine: Machine, options: argparse.Namespace) -> Report:
     if options.quick:
         return security.run(machine, requests=2_000, rounds=3, seconds=options.seconds or 2, proxy_rounds=1)
     return security.run(machine, seconds=options.seconds or 3, proxy_rounds=options.rounds or 3)
+
+
+def _cache(machine: Machine, options: argparse.Namespace) -> Report:
+    if options.quick:
+        return cache.run(machine, requests=1_000, rounds=5, seconds=options.seconds or 2, socket_rounds=1)
+    return cache.run(machine, seconds=options.seconds or 3, socket_rounds=options.rounds or 3)
 
 
 def _simulation(machine: Machine, options: argparse.Namespace) -> Report:
@@ -82,6 +89,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "router": _router,
     "pipeline": _pipeline,
     "security": _security,
+    "cache": _cache,
     "simulation": _simulation,
     "limiters": _limiters,
     "redis-limiters": _redis_limiters,
@@ -130,9 +138,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("benchmark", nargs="?", default="all", choices=["all", *BENCHMARKS])
     parser.add_argument("--quick", action="store_true", help="one short round of everything: a rough idea")
     parser.add_argument(
-        "--seconds", type=_positive, help="length of a round of `proxy`, `security`, `sustained`, `restarts`"
+        "--seconds", type=_positive, help="length of a round of `proxy`, `security`, `cache`, `sustained`, `restarts`"
     )
-    parser.add_argument("--rounds", type=_positive, help="rounds of `proxy` and `security`")
+    parser.add_argument("--rounds", type=_positive, help="rounds of `proxy`, `security` and `cache`")
     parser.add_argument(
         "--only", type=_names, default=(), metavar="NAME,...", help=f"contenders of `proxy`: {', '.join(NAMES)}"
     )

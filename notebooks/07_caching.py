@@ -303,10 +303,10 @@ figure, unanswered = show.ages_in_an_outage(
 figure
 
 # %%
-assert list(unanswered.values()) == [402, 197, 0, 0]
+assert list(unanswered.values()) == [400, 196, 0, 0]
 assert [run.oldest() for run in outages.values()] == [4, 14, 24, 25]
-assert [run.waited() for run in outages.values()] == [19, 3, 19, 3]
-assert [run.asked_while_down() for run in outages.values()] == [402, 402, 402, 24]
+assert [run.waited() for run in outages.values()] == [23, 3, 23, 3]
+assert [run.asked_while_down() for run in outages.values()] == [400, 400, 400, 24]
 
 # %%
 rows = [(name, f"{run.failed()}", f"{run.waited()}", f"{run.oldest():.0f} s", f"{show.mean_age(run, 5, 20):.1f} s",
@@ -324,7 +324,7 @@ Table(["", "no answer", "waited", "oldest", "average age before", "asked while d
 #
 # And the strokes: **no directive protects the origin**. An answer that fails is not kept, so each request tries. Those
 # who are refused at once cost little; an origin that is *slow* to fail would hold them all. What bounds that is a
-# circuit breaker between cache and origin: 24 requests instead of 402, for an answer that is one second older at the
+# circuit breaker between cache and origin: 24 requests instead of 400, for an answer that is one second older at the
 # end. The cache takes the breaker's refusal for an error as any other, and answers.
 #
 # `s-maxage` is a trap here: RFC 9111 lets it forbid both. `max-age=5, stale-if-error=30` works,
@@ -332,7 +332,7 @@ Table(["", "no answer", "waited", "oldest", "average age before", "asked while d
 
 # %%
 shared = show.outage("s-maxage=5, stale-if-error=30")
-assert shared.failed() == outages["neither"].failed() == 402
+assert shared.failed() == outages["neither"].failed() == 400
 
 # %% [markdown]
 # ### Staleness against load
@@ -354,8 +354,8 @@ assert all(by_load[True][rate].asked == by_load[False][rate].asked for rate in b
 # %% [markdown]
 # **How to read it.** Crosses are the share that waits without it, dots the share that is stale with it. They are the
 # same requests: `stale-while-revalidate` turns each wait into an old answer, and asks the origin not once more or less.
-# With 1 + λδ of them in each round, the share is (1 + λδ) / (1 + λ(δ + L - ½)), the grey line. (The half is HTTP's
-# own: `Date` has whole seconds, so an answer is half a second old when it is born.)
+# With 1 + λδ of them in each round, the share is (1 + λδ) / (1 + λL), the grey line. (Not δ + L below: an answer is as
+# old when it comes as it took to get, RFC 9111 4.2.3.)
 #
 # A page that is asked for once in 50 s and lasts 10 is stale in 84 of 100 cases, and *how* stale is up to the next
 # visitor: as old as the directive allows. For a cold page it means "always show the version of the last visit". So the
@@ -455,8 +455,8 @@ rows = [("1,000 at the instant of expiry", f"{each.asked:,} requests", f"{one.as
 
 # %%
 rows += [("and with a crawler", f"{during['least recently used']:.0%}", f"{during['S3-FIFO']:.0%}", "S3-FIFO for LRU"),
-         ("errors in 20 s of outage", "402", "0", "stale-if-error"),
-         ("requests to the dead origin", "402", "24", "a breaker behind the cache"),
+         ("errors in 20 s of outage", "400", "0", "stale-if-error"),
+         ("requests to the dead origin", "400", "24", "a breaker behind the cache"),
          ("stale answers, cold and hot page", f"{cold:.0f} %", f"{hot:.0f} %", "the price of not waiting"),
          ("accounts shown to others, of 24", "21", "0", "a complete key"),
          ("100 at once, not cacheable", "20 s", "0.4 s", "waiters let go by the head")]  # fmt: skip

@@ -1,4 +1,4 @@
-"""nginx as the proxy: one worker, keep-alive on both sides, no log."""
+"""nginx as the proxy, and as a cache: one worker, keep-alive on both sides, no log."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ http {{
   access_log off;
   keepalive_requests 1000000000;
 {temporary}
+{store}
   upstream origin {{
     server {upstream};
     keepalive 64;
@@ -31,14 +32,18 @@ http {{
       proxy_pass http://origin;
       proxy_http_version 1.1;
       proxy_set_header Connection "";
+      {caching}
     }}
   }}
 }}
 """
 
 
-def command(program: str, folder: Path, port: int, upstream: str) -> list[str]:
-    """Write a configuration into `folder`; the command that runs nginx with it in the foreground."""
+def command(program: str, folder: Path, port: int, upstream: str, *, caches: bool = False) -> list[str]:
+    """Write a configuration into `folder`; the command that runs nginx with it in the foreground.
+
+    With `caches` it keeps what the origin allows, in files: its `proxy_cache` knows no other place.
+    """
     place = folder / "nginx"
     place.mkdir()
     configuration = place / "nginx.conf"
@@ -49,6 +54,8 @@ def command(program: str, folder: Path, port: int, upstream: str) -> list[str]:
             temporary="\n".join(f"  {name}_temp_path {place}/{name};" for name in _TEMPORARY),
             port=port,
             upstream=upstream.removeprefix("http://"),
+            store=f"  proxy_cache_path {place}/cache keys_zone=answers:10m;" if caches else "",
+            caching="proxy_cache answers;" if caches else "",
         )
     )
     return [program, "-e", "stderr", "-p", str(place), "-c", str(configuration)]

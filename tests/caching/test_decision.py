@@ -160,6 +160,13 @@ def test_a_hit_near_its_end_is_sometimes_refreshed_and_far_from_it_never() -> No
     assert {_word(decision) for decision in far} == {"hit"}
 
 
+def test_a_slow_answer_with_a_short_life_is_not_refreshed_all_the_time() -> None:
+    policy = CachePolicy(early_refresh=1)
+    stored = storing(("cache-control", "max-age=2"), took=1)
+    made = [deciding(asking(), stored, at=0.2, policy=policy, seed=seed) for seed in range(500)]
+    assert {_word(decision) for decision in made} == {"hit"}
+
+
 def test_a_refresh_is_a_plain_conditional_get() -> None:
     stored = storing(("cache-control", "max-age=60"), _ETAG)
     asked = asking(("range", "bytes=0-1"), ("cache-control", "max-stale"), ("if-none-match", '"x"'), method="HEAD")

@@ -111,3 +111,10 @@ def test_an_age_is_never_negative_and_never_shrinks(headers: Pairs, took: float,
     facts = facts_of(200, Headers(headers), NOW - took, NOW)
     assert 0 <= facts.age(NOW + later) <= facts.age(NOW + later + 1)
     assert facts.lifetime(CachePolicy()) >= 0
+
+
+@pytest.mark.parametrize(("since", "age"), [(0.0, 0), (0.999, 0), (1.0, 1), (59.5, 59)])
+def test_only_whole_seconds_of_date_count_because_it_has_no_others(since: float, age: float) -> None:
+    came = NOW + since
+    facts = facts_of(200, Headers([("cache-control", "max-age=1"), ("date", date())]), came, came)
+    assert facts.age(came) == age

@@ -64,3 +64,10 @@ def test_a_request_may_widen_the_window_for_errors_or_close_it() -> None:
 )
 def test_an_answer_is_kept_as_long_as_it_may_be_of_use(said: str, etag: str, seconds: float) -> None:
     assert kept_for(_facts(said, etag=etag), NOW, CachePolicy()) == seconds
+
+
+def test_one_that_came_old_is_kept_to_be_validated() -> None:
+    old = [("cache-control", "max-age=60"), ("age", "9000")]
+    validates, does_not = (facts_of(200, Headers([*old, *more]), NOW, NOW) for more in ([("etag", '"a"')], []))
+    assert kept_for(validates, NOW, CachePolicy()) == 3600
+    assert kept_for(does_not, NOW, CachePolicy()) == 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from api_gateway import Request, RequestContext, Response
@@ -130,6 +130,21 @@ kinds = st.sampled_from(
     st.sampled_from([0.0, 0.5]),
     st.sampled_from([0.0, 0.2]),
     st.sampled_from([1, 1000]),
+)
+# Found by this test: the third did not see that its variant was under way, nothing or another one being kept.
+@example(
+    visitors=[Client(0.0, 0.35, "de", 0.3), Client(0.0, 0.05, "en", 0), Client(0.1, 0.05, "de", 0)],
+    script=["fresh"],
+    takes=0.0,
+    pause=0.0,
+    lifetime=1000,
+)
+@example(
+    visitors=[Client(0.0, 0.05, "de", 0), Client(0.0, 0.35, "en", 0), Client(0.1, 0.05, "en", 0)],
+    script=["fresh"],
+    takes=0.0,
+    pause=0.2,
+    lifetime=1000,
 )
 def test_nobody_is_lost_and_nothing_is_left(
     visitors: list[Client], script: list[Kind], takes: float, pause: float, lifetime: int

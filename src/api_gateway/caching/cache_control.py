@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -62,6 +62,16 @@ class ResponseDirectives:
     s_maxage: int | None = None
     stale_while_revalidate: int | None = None
     stale_if_error: int | None = None
+    withheld: FieldNames = field(init=False)
+    """Fields that must not be kept, or not be used without validation."""
+    allows_stale: bool = field(init=False)
+    """Whether it may ever be used stale (RFC 9111 4.2.4)."""
+
+    def __post_init__(self) -> None:
+        """Find what follows from the others: once for each text, as directives are remembered."""
+        object.__setattr__(self, "withheld", self.private_fields | self.no_cache_fields)
+        strict = self.no_cache or self.must_revalidate or self.proxy_revalidate or self.s_maxage is not None
+        object.__setattr__(self, "allows_stale", not strict)
 
 
 @dataclass(frozen=True, slots=True)

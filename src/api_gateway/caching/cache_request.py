@@ -33,22 +33,12 @@ _OVERRIDES = frozenset(
     {b"x-http-method", b"x-http-method-override", b"x-method-override", b"x-original-url", b"x-rewrite-url"}
 )
 _FOR_THE_ORIGIN = frozenset({b"if-match", b"if-unmodified-since"})
-_RELEVANT = (
-    frozenset(
-        {
-            b"authorization",
-            b"cache-control",
-            b"host",
-            b"if-modified-since",
-            b"if-none-match",
-            b"pragma",
-            b"range",
-            b"x-forwarded-host",
-        }
-    )
+_TELLING = (
+    frozenset({b"authorization", b"cache-control", b"if-modified-since", b"if-none-match", b"pragma", b"range"})
     | _OVERRIDES
     | _FOR_THE_ORIGIN
 )
+"""What makes a request more than a plain one for a target."""
 
 
 class CacheRequest(NamedTuple):
@@ -74,16 +64,19 @@ class CacheRequest(NamedTuple):
 def cache_request(request: Request, scheme: str, identity: Identity | None, policy: CachePolicy) -> CacheRequest:
     """Read `request`, which has passed `core/canonical_request.py`; `identity` is its proven caller."""
     method, path, query, headers, body = request
-    found = [pair for pair in headers.pairs if pair[0] in _RELEVANT]
-    fields = dict(found)
+    pairs = headers.pairs
+    fields = dict(pairs)
     host = fields.get(b"host", b"").decode("latin-1")
     uri = uri_of(scheme, host, path, query, policy)
     forwarded_host = fields.get(b"x-forwarded-host", b"").decode("latin-1")
-    if len(found) != len(fields):
+    if len(pairs) != len(fields):
         forwarded_host = ", ".join(headers.get_all("x-forwarded-host"))
     if forwarded_host == host:
         forwarded_host = ""
     own = identity if policy.identified == "separate" else None
+    key = key_of(uri, policy, own, forwarded_host, headers)
+    if method == "GET" and identity is None and body == b"" and _TELLING.isdisjoint(fields):
+        return CacheRequest(request, scheme, uri, key, UNRESTRICTED, False, False, False, None)
     directives = UNRESTRICTED
     if b"cache-control" in fields or b"pragma" in fields:
         directives = request_directives(headers.get_all("cache-control"), headers.get_all("pragma"))
@@ -104,7 +97,7 @@ def cache_request(request: Request, scheme: str, identity: Identity | None, poli
         request,
         scheme,
         uri,
-        key_of(uri, policy, own, forwarded_host, request.headers),
+        key,
         directives,
         b"if-none-match" in fields or b"if-modified-since" in fields,
         b"range" in fields,

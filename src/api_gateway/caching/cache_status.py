@@ -14,6 +14,8 @@ Source: RFC 9211.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from api_gateway.caching.verdicts import Reason, Serve
 from api_gateway.core.headers import Headers
 
@@ -25,6 +27,7 @@ def hit(name: str, ttl: int) -> bytes:
     return f"{name}; hit; ttl={ttl}".encode("latin-1")
 
 
+@lru_cache(maxsize=256)  # misses in one second have few different ones
 def forwarded(
     name: str,
     reason: Reason,

@@ -43,6 +43,9 @@ from api_gateway.caching.validation import unconditional, validating
 from api_gateway.caching.vary import agrees
 from api_gateway.caching.verdicts import Decision, Forward, Reason, Serve, Unsatisfiable, Validate
 
+_MOST_EFFORT = 0.05
+"""Of its lifetime, what an answer's effort counts for at most: a slow, short one would be refreshed all the time."""
+
 
 def decide(
     asked: CacheRequest, variants: Sequence[StoredResponse], now: float, policy: CachePolicy, random: Random
@@ -101,7 +104,9 @@ def _serve(
     if remaining > 0:
         if remaining < wanted.min_fresh:
             return None
-        early = policy.early_refresh > 0 and refreshes_early(remaining, stored.effort, policy.early_refresh, random)
+        beta = policy.early_refresh
+        effort = min(stored.effort, _MOST_EFFORT * (age + remaining)) if beta > 0 else 0.0
+        early = beta > 0 and refreshes_early(remaining, effort, beta, random)
         return serve(asked, stored, now, policy, refresh=early)
     if wanted.min_fresh or not facts.may_be_stale:
         return None

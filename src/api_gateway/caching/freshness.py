@@ -6,10 +6,11 @@ Rule: fresh while lifetime > age (RFC 9111 4.2). The lifetime is the first of th
 
 and what is there but malformed is 0, never the next. The age counts from when the origin made the answer (4.2.3):
 
-    initial age = max(answered_at - Date, Age + answered_at - asked_at)      0 at least
+    initial age = max(⌊answered_at⌋ - Date, Age + answered_at - asked_at)    0 at least
     age         = initial age + now - answered_at
 
-so caches on the way that say no `Age`, and a slow answer, make it older, never younger. `born` is the moment at which
+so caches on the way that say no `Age`, and a slow answer, make it older, never younger. Date has whole seconds, so only
+whole ones count: `max-age=1` is a second, not what the clock has left of one. `born` is the moment at which
 the age was 0; of `Age` the first member counts, one that is no number does not (5.1). Two different `Expires` are none.
 
 Cost: the facts of an answer are found once, when it is stored or first used: 4 us (timeit, seven fields).
@@ -33,7 +34,6 @@ HEURISTIC_STATUSES = frozenset({200, 203, 204, 300, 301, 308, 404, 405, 410, 414
 """Statuses whose lifetime may be guessed (RFC 9110 15.1), less 206; others only if the answer says `public`."""
 
 _AGE = re.compile(rb"[0-9]+")
-_RELEVANT = frozenset({b"age", b"cache-control", b"date", b"etag", b"expires", b"last-modified"})
 
 
 class Facts(NamedTuple):
@@ -78,7 +78,7 @@ def facts_of(
 ) -> Facts:
     """Read the facts of an answer; `directives` are its own, if somebody has read them already."""
     pairs = headers.pairs
-    first = dict(reversed([pair for pair in pairs if pair[0] in _RELEVANT]))
+    first = dict(reversed(pairs))
     expires = headers.get_all("expires") if b"expires" in first else []
     last_modified = first.get(b"last-modified", b"")
     if directives is None:
@@ -86,25 +86,20 @@ def facts_of(
     said = parse_http_date(first[b"date"].decode("latin-1"), answered_at) if b"date" in first else None
     date = answered_at if said is None else said
     delay = max(0.0, answered_at - asked_at)
-    initial_age = max(0.0, answered_at - date, _age(first.get(b"age", b"")) + delay)
+    initial_age = max(0.0, int(answered_at) - date, _age(first[b"age"]) + delay if b"age" in first else delay)
     explicit = _explicit_lifetime(directives, expires, date, answered_at)
     guessable = explicit is None and (status in HEURISTIC_STATUSES or directives.public)
     changed = parse_http_date(last_modified.decode("latin-1"), answered_at) if guessable and last_modified else None
     return Facts(
-        directives=directives,
-        born=answered_at - initial_age,
-        date=date,
-        explicit=explicit,
-        unchanged_for=0.0 if changed is None else max(0.0, date - changed),
-        may_be_stale=not (
-            directives.no_cache
-            or directives.must_revalidate
-            or directives.proxy_revalidate
-            or directives.s_maxage is not None
-        ),
-        etag=first.get(b"etag", b""),
-        last_modified=last_modified,
-        pairs=[pair for pair in pairs if pair[0] != b"age"] if b"age" in first else pairs,
+        directives,
+        answered_at - initial_age,
+        date,
+        explicit,
+        0.0 if changed is None else max(0.0, date - changed),
+        directives.allows_stale,
+        first.get(b"etag", b""),
+        last_modified,
+        [pair for pair in pairs if pair[0] != b"age"] if b"age" in first else pairs,
     )
 
 

@@ -57,9 +57,14 @@ class _Entry:
     def __init__(self, variants: list[_Variant]) -> None:
         self.variants = variants
         """Newest first."""
+        if len(variants) == 1:  # as most: three loops less
+            self.responses: tuple[StoredResponse, ...] = (variants[0].response,)
+            self.first_end = variants[0].ends
+            self.tags = frozenset(variants[0].response.tags)
+            return
         self.responses = tuple([variant.response for variant in variants])
         self.first_end = min([variant.ends for variant in variants])
-        self.tags = {tag for response in self.responses for tag in response.tags}
+        self.tags = frozenset([tag for response in self.responses for tag in response.tags])
 
 
 class MemoryCacheStore:

@@ -52,4 +52,7 @@ def kept_for(facts: Facts, now: float, policy: CachePolicy) -> float:
     said = facts.directives.stale_if_error
     error = policy.stale_if_error if said is None else said
     beyond = max(policy.keep, while_revalidating(facts, policy), error if facts.may_be_stale else 0.0)
-    return max(0.0, facts.born + lifetime + beyond - now)
+    end = facts.born + lifetime
+    if facts.validates:  # one that other caches have kept for long is worth validating, too
+        end = max(end, now)
+    return max(0.0, end + beyond - now)

@@ -26,7 +26,7 @@ What it does not do: judge requests that are not looked up (`cache_request.py`):
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from api_gateway.caching.cache_control import ResponseDirectives
@@ -53,11 +53,15 @@ _LONGEST_TAG, _MOST_TAGS = 128, 64
 
 
 def why_not_stored(
-    asked: CacheRequest, status: int, names: Set[bytes], directives: ResponseDirectives, policy: CachePolicy
+    asked: CacheRequest,
+    status: int,
+    first: Mapping[bytes, bytes],
+    directives: ResponseDirectives,
+    policy: CachePolicy,
 ) -> str:
-    """Why an answer that has fields with `names` must not be kept; empty if it may be."""
-    withheld = directives.private_fields | directives.no_cache_fields
-    if status < 200 or status in NEVER_STORED or b"content-range" in names:
+    """Why an answer must not be kept, given the first line of each of its fields; empty if it may be."""
+    withheld = directives.withheld
+    if status < 200 or status in NEVER_STORED or b"content-range" in first:
         return "it is about this request alone"
     if directives.must_understand and status not in _UNDERSTOOD:
         return "its status must be understood"
@@ -65,26 +69,28 @@ def why_not_stored(
         return "no-store"
     if directives.private or not withheld.isdisjoint(_INDISPENSABLE):
         return "private"
-    if b"set-cookie" in names and b"set-cookie" not in withheld and not policy.store_set_cookie:
+    if b"set-cookie" in first and b"set-cookie" not in withheld and not policy.store_set_cookie:
         return "it sets a cookie"
     if asked.authorized and not (directives.public or directives.must_revalidate or directives.s_maxage is not None):
         return "it is for one caller"
-    explicit = directives.s_maxage is not None or directives.max_age is not None or b"expires" in names
+    explicit = directives.s_maxage is not None or directives.max_age is not None or b"expires" in first
     if not explicit and not directives.public and status not in HEURISTIC_STATUSES:
         return "it does not say for how long"
     return ""
 
 
-def kept_fields(headers: Headers, names: Set[bytes], directives: ResponseDirectives, answered_at: float) -> Headers:
-    """The fields of an answer that are kept; `names` are those of all."""
+def kept_fields(
+    headers: Headers, first: Mapping[bytes, bytes], directives: ResponseDirectives, answered_at: float
+) -> Headers:
+    """The fields of an answer that are kept; `first` has the first line of each."""
     pairs = headers.pairs
-    if not names.isdisjoint(_DROPPED):
+    if not _DROPPED.isdisjoint(first):
         pairs = [pair for pair in without_hop_by_hop(pairs) if pair[0] not in _ABOUT_A_PROXY]
-    withheld = directives.private_fields | directives.no_cache_fields
+    withheld = directives.withheld
     if withheld:
         pairs = [pair for pair in pairs if pair[0] not in withheld]
-    date = headers.get("date") if b"date" in names else None
-    if date is None or parse_http_date(date, answered_at) is None:
+    date = first.get(b"date")
+    if date is None or parse_http_date(date.decode("latin-1"), answered_at) is None:
         pairs = [pair for pair in pairs if pair[0] != b"date"]
         pairs.append((b"date", http_date(answered_at).encode("ascii")))
     return headers if pairs is headers.pairs else Headers.from_pairs(pairs)

@@ -13,6 +13,7 @@ Source: RFC 9111 sections 3 and 4.2.3.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 
 from api_gateway.caching.cache_control import ResponseDirectives
 from api_gateway.caching.freshness import Facts, facts_of
@@ -25,9 +26,12 @@ _OVERHEAD = 512
 """Bytes that the objects around one answer take, about."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class StoredResponse:
-    """An answer to a GET, and what is needed to use it again."""
+    """An answer to a GET, and what is needed to use it again.
+
+    Nobody changes one. It is not frozen, because that would take 2 us more for every answer that is kept.
+    """
 
     status: int
     headers: Headers
@@ -52,7 +56,7 @@ class StoredResponse:
     def read(self, directives: ResponseDirectives | None = None) -> Facts:
         """Read the facts, for whoever has read its directives already."""
         facts = facts_of(self.status, self.headers, self.asked_at, self.answered_at, directives)
-        object.__setattr__(self, "_facts", facts)
+        self._facts = facts
         return facts
 
     def with_body(self, body: bytes) -> StoredResponse:
@@ -60,7 +64,7 @@ class StoredResponse:
         other = StoredResponse(
             self.status, self.headers, body, self.asked_at, self.answered_at, self.selecting, self.tags
         )
-        object.__setattr__(other, "_facts", self._facts)
+        other._facts = self._facts
         return other
 
     @property
@@ -71,5 +75,4 @@ class StoredResponse:
     @property
     def size(self) -> int:
         """Bytes it takes in memory, about."""
-        fields = sum(len(name) + len(value) for name, value in self.headers.pairs)
-        return len(self.body) + fields + _OVERHEAD
+        return len(self.body) + sum(map(len, chain.from_iterable(self.headers.pairs))) + _OVERHEAD

@@ -76,11 +76,13 @@ class Store(NamedTuple):
     """Keep the answer if its body comes to its end."""
 
     head: StoredResponse
-    """All of it but the body."""
+    """All of it but the body; with it, if it was all there already."""
     lifetime: float
     """For `CacheStore.put`: seconds after which it is of no use any more."""
     ttl: int
     """Seconds for which it is fresh, for `Cache-Status`; negative if it is stale already."""
+    shareable: bool
+    """Whether it may be used again at once, without validation."""
 
     def complete(self, body: bytes) -> StoredResponse:
         """What to put into the store."""

@@ -53,7 +53,7 @@ class LimitsConfig(Model):
     """Seconds of that waiting for which `min_body_rate` does not hold."""
     max_connections: Count = 10_000
     """Clients connected at once."""
-    max_connections_per_address: Count = 256
+    max_connections_per_address: Count = 2_000
     """Of these from one IPv4 address or one IPv6 /64; `trusted_proxies` may have more."""
 
     @model_validator(mode="after")

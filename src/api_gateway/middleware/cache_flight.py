@@ -27,8 +27,10 @@ import asyncio
 from typing import NamedTuple, TypeAlias
 
 from api_gateway.caching.stored_response import SelectingFields, StoredResponse
+from api_gateway.caching.vary import agrees
 from api_gateway.caching.verdicts import Store
 from api_gateway.core.errors import GatewayError
+from api_gateway.core.headers import Headers
 from api_gateway.middleware.cache_fill import Fill
 
 FlightKey: TypeAlias = tuple[str, SelectingFields]
@@ -78,21 +80,23 @@ class Flight:
 
     def __init__(self) -> None:
         self.landing = None
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: set[asyncio.Future[None]] | None = None
 
     def __len__(self) -> int:
         """How many wait."""
-        return len(self._waiting)
+        return len(self._waiting or ())
 
     def land(self, landing: Landing) -> None:
         """Say what became of it."""
         self.landing = landing
-        for future in self._waiting:
+        for future in self._waiting or ():
             if not future.done():
                 future.set_result(None)
 
     async def landed(self) -> Landing:
         """What becomes of it, as soon as that is known."""
+        if self._waiting is None:  # nobody joins most flights
+            self._waiting = set()
         while self.landing is None:
             future = asyncio.get_running_loop().create_future()
             self._waiting.add(future)
@@ -104,29 +108,46 @@ class Flight:
 
 
 class Flights:
-    """What is asked of the service now, by key."""
+    """What is asked of the service now, by key and variant."""
 
     __slots__ = ("_flights",)
 
     def __init__(self) -> None:
-        self._flights: dict[FlightKey, Flight] = {}
+        self._flights: dict[str, dict[SelectingFields, Flight]] = {}
 
     def __len__(self) -> int:
-        return len(self._flights)
+        return sum(map(len, self._flights.values()))
 
     def get(self, key: FlightKey) -> Flight | None:
         """The one to join, if there is one."""
-        return self._flights.get(key)
+        variants = self._flights.get(key[0])
+        return None if variants is None else variants.get(key[1])
+
+    def place(self, key: str, selecting: SelectingFields, headers: Headers) -> FlightKey:
+        """Where a request belongs whose variant is `selecting` as far as what is kept tells it.
+
+        Under that; else where the same answer may be under way: for the same variant, named by an answer that is not
+        kept yet, or for one that nobody knows yet.
+        """
+        variants = self._flights.get(key)
+        if variants is None or selecting in variants:
+            return key, selecting
+        if selecting:
+            return key, () if () in variants else selecting
+        return key, next((each for each in variants if agrees(each, headers)), ())
 
     def start(self, key: FlightKey) -> Flight:
         """A new one; nobody joins another for this key any more."""
-        flight = self._flights[key] = Flight()
+        flight = self._flights.setdefault(key[0], {})[key[1]] = Flight()
         return flight
 
     def end(self, key: FlightKey, flight: Flight) -> None:
         """Nobody joins it any more."""
-        if self._flights.get(key) is flight:
-            del self._flights[key]
+        variants = self._flights.get(key[0], {})
+        if variants.get(key[1]) is flight:
+            del variants[key[1]]
+            if not variants:
+                del self._flights[key[0]]
 
     def clear(self) -> None:
         """Everything that is under way may be out of date; see `detach`."""
@@ -134,5 +155,4 @@ class Flights:
 
     def detach(self, key: str) -> None:
         """What was asked for `key` so far may be out of date: whoever comes from now on asks anew."""
-        for flight_key in [each for each in self._flights if each[0] == key]:
-            del self._flights[flight_key]
+        self._flights.pop(key, None)

@@ -84,39 +84,37 @@ class Origin:
         """
         exchange = Exchange(asked, decision, self._flights, key)
         try:
-            return await self._asked(exchange, context, call_next)
+            while True:
+                asked_at = self._wall()
+                try:
+                    response = await call_next(exchange.decision.request, context)
+                except ClientError:
+                    raise
+                except GatewayError as error:
+                    exchange.land(Failed(error.status, error))
+                    serve = after_failure(asked, exchange.decision, error.status, self._wall(), self._policy)
+                    if serve is None:
+                        raise
+                    context.flag, context.error = error.flag, f"{error.detail}; a stale answer was used"
+                    return cached_answer(serve), "stale"
+                try:
+                    result = await self._answered(exchange, response, asked_at)
+                except BaseException:
+                    await response.close()
+                    raise
+                if result is not None:
+                    return result
+                await response.close()
         finally:
             exchange.abandon()
-
-    async def _asked(self, exchange: Exchange, context: RequestContext, call_next: Handler) -> tuple[Response, Result]:
-        asked_at = self._wall()
-        try:
-            response = await call_next(exchange.decision.request, context)
-        except ClientError:
-            raise
-        except GatewayError as error:
-            exchange.land(Failed(error.status, error))
-            serve = after_failure(exchange.asked, exchange.decision, error.status, self._wall(), self._policy)
-            if serve is None:
-                raise
-            context.flag, context.error = error.flag, f"{error.detail}; a stale answer was used"
-            return cached_answer(serve), "stale"
-        try:
-            result = await self._answered(exchange, response, asked_at)
-        except BaseException:
-            await response.close()
-            raise
-        if result is not None:
-            return result
-        await response.close()
-        return await self._asked(exchange, context, call_next)
 
     async def _answered(
         self, exchange: Exchange, response: Response, asked_at: float
     ) -> tuple[Response, Result] | None:
         """What the client gets; None if the service is to be asked again."""
         asked, decision, status = exchange.asked, exchange.decision, response.status
-        outcome = after_answer(asked, decision, status, response.headers, asked_at, self._wall(), self._policy)
+        headers, body, now = response.headers, response.body, self._wall()
+        outcome = after_answer(asked, decision, status, headers, asked_at, now, self._policy, body)
         if isinstance(outcome, Store):
             return await self._stored(exchange, outcome, response), "miss"
         if isinstance(outcome, Merge):
@@ -139,9 +137,7 @@ class Origin:
         return response, "miss" if asked.bypass is None else "bypass"
 
     async def _stored(self, exchange: Exchange, outcome: Store, response: Response) -> Response:
-        key = exchange.asked.key
-        facts = outcome.head.facts
-        shared = not facts.directives.no_cache and facts.lifetime(self._policy) > facts.age(outcome.head.answered_at)
+        key, shared = exchange.asked.key, outcome.shareable
         if shared:
             self._unshared.discard(key)
         elif exchange.joinable:  # each has to ask for itself whether it still holds
@@ -149,19 +145,23 @@ class Origin:
         headers = _without_tags(response.headers)
         if headers is not response.headers:
             outcome = outcome._replace(head=_untagged(outcome.head))
-        length = response.header("content-length")
         body = response.body
-        fits = _fits(length, len(body) if isinstance(body, bytes) else None, self._max_body)
+        announced = dict(reversed(headers.pairs)).get(b"content-length")
+        fits = _fits(announced, len(body) if isinstance(body, bytes) else None, self._max_body)
         entry = forwarded(
             self._policy.name, exchange.decision.reason, status=response.status, ttl=outcome.ttl, stored=fits
         )
         response.headers = Headers.from_pairs([*headers.pairs, (b"cache-status", entry)])
+        if fits and isinstance(body, bytes):  # all there: nothing to collect, and the head has it already
+            if shared:
+                exchange.share(Kept(outcome.head))
+            else:
+                exchange.land(ALONE)
+            await self._keeper.keep(key, outcome.head, outcome.lifetime, exchange.end)
+            return response
         delivery = Delivery(exchange, outcome, self._keeper, self._unshared, shared=shared)
         if not fits:
             delivery.lost(too_large=True)
-            return response
-        if isinstance(body, bytes):
-            await delivery.kept(body)
             return response
         fill = Fill(response, self._max_body, delivery, self._background.adopt)
         delivery.began(fill)
@@ -188,10 +188,10 @@ class Origin:
         response.headers = Headers.from_pairs([*_without_tags(response.headers).pairs, (b"cache-status", entry)])
 
 
-def _fits(announced: str | None, there: int | None, limit: int) -> bool:
+def _fits(announced: bytes | None, there: int | None, limit: int) -> bool:
     """Whether a body may be kept, as far as its head tells."""
     if there is not None:
-        return there <= limit and (announced is None or announced == str(there))
+        return there <= limit and (announced is None or announced == b"%d" % there)
     return announced is None or not announced.isdigit() or int(announced[:19]) <= limit
 
 
@@ -202,5 +202,6 @@ def _untagged(stored: StoredResponse) -> StoredResponse:
 
 
 def _without_tags(headers: Headers) -> Headers:
-    pairs = [pair for pair in headers.pairs if pair[0] not in _TAGS]
-    return headers if len(pairs) == len(headers.pairs) else Headers.from_pairs(pairs)
+    if _TAGS.isdisjoint(dict(headers.pairs)):  # a third of what the loop takes, and nearly always so
+        return headers
+    return Headers.from_pairs([pair for pair in headers.pairs if pair[0] not in _TAGS])

@@ -11,8 +11,8 @@ either, those go first that would be closed soonest anyway. That costs their cli
 refusing costs the newcomer its request. An address is an IPv6 client's /64, as for rate limits. Trusted
 proxies and peers without an address (Unix-domain sockets) count in all only.
 
-256 from one address: a browser opens six, so that is some forty people behind one NAT in the same five seconds, and
-a fortieth of what there is in all. A carrier's NAT, or one client that calls much, may need more.
+2,000 from one address: a browser opens six, so that is some three hundred people behind one NAT in the same five
+seconds, and a fifth of what there is in all. Where clients come one by one, less is better.
 
 Bound: in one process; each worker counts its own. The table has no more addresses than there are connections.
 

@@ -36,7 +36,7 @@ class EdgeLimits:
     """Seconds of such waiting for which the rate does not matter."""
     max_connections: int = 10_000
     """Connections at once."""
-    max_connections_per_address: int = 256
+    max_connections_per_address: int = 2_000
     """Of these, for one IPv4 address or one IPv6 /64."""
     trusted_proxies: Sequence[str] = ()
     """Networks without a limit for an address: behind a load balancer are many clients."""

@@ -5,7 +5,9 @@ from api_gateway.plotting.caching.staleness import DOWN, LASTS, loads, mean_age,
 
 def test_without_directives_an_outage_is_an_outage_once_the_page_is_stale() -> None:
     found = outage()
-    assert found.failed() == sum(DOWN[0] <= got.sent < DOWN[1] for got in found.got)
+    ended = min(time for time in found.asked if time >= DOWN[0])
+    assert ended - DOWN[0] < 1
+    assert found.failed() == sum(ended <= got.sent < DOWN[1] for got in found.got)
     assert found.oldest() < LASTS
     assert found.waited() > 0
 

@@ -109,7 +109,7 @@ def under_load(rate: float, *, lasts: int, while_revalidating: bool, count: int 
 
 def share_past_its_end(rate: float, lasts: float, takes: float = TAKES) -> float:
     """The share of requests that come when the page's time is up, by theory: stale answers, or waits."""
-    return (1 + rate * takes) / (1 + rate * (takes + lasts - 0.5))
+    return (1 + rate * takes) / (1 + rate * lasts)  # when it comes it is as old as it took
 
 
 def mean_age(outcome: Outage, start: float, end: float) -> float:
