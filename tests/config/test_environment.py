@@ -1,5 +1,7 @@
 """Environment: variables in values, missing ones, and text that only looks like one."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +21,7 @@ from api_gateway.config.problems import Refusal
         ("${A:-two}", "one"),
         ("${B:-}", ""),
         ("${B:-http://h:1/}", "http://h:1/"),
+        ("${file:-two}", "two"),
         ("$${A}", "${A}"),
         ("^a$", "^a$"),
         ("$A", "$A"),
@@ -37,6 +40,28 @@ def test_a_missing_variable_is_an_error_that_names_it() -> None:
 def test_a_variable_that_is_no_name_is_refused(text: str) -> None:
     with pytest.raises(Refusal, match="is not followed by a name"):
         expand(text, {"A": "one"})
+
+
+def test_a_file_stands_for_its_text_without_the_last_line_end(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    for content, text in (
+        (b"s3cret\n", "s3cret"),
+        (b"s3cret\r\n", "s3cret"),
+        (b"a\nb\n\n", "a\nb\n"),
+        (b"${A}", "${A}"),
+    ):
+        secret.write_bytes(content)
+        assert expand(f"<${{file:{secret}}}>", {"A": "one"}) == f"<{text}>"
+
+
+@pytest.mark.parametrize("content", [None, b"\xff", b"x" * (64 * 1024 + 1)])
+def test_a_file_that_cannot_be_used_is_refused_without_its_content(tmp_path: Path, content: bytes | None) -> None:
+    secret = tmp_path / "secret"
+    if content is not None:
+        secret.write_bytes(content)
+    with pytest.raises(Refusal, match=r"the file .*secret (cannot be read|is longer)") as caught:
+        expand(f"${{file:{secret}}}", {})
+    assert "xxx" not in str(caught.value)
 
 
 @given(st.text(st.characters(exclude_characters="$")))
