@@ -21,7 +21,10 @@ from dataclasses import dataclass, field
 from api_gateway.config.problems import Finding, Path, Refusal
 
 _VARIABLE = re.compile(
-    r"\$\$\{|\$\{file:(?!-)(?P<file>[^}]+)\}|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\$\{",
+    r"\$\$\{"
+    r"|\$\{file:(?!-)(?P<file>[^}]+)\}"
+    r"|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}"
+    r"|\$\{",
     re.ASCII,
 )
 _LONGEST_FILE = 64 * 1024
