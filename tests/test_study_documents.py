@@ -184,7 +184,7 @@ QUOTED = [
     ("46 % hits with LRU, 55 % with S3-FIFO", "07_caching", "hits with room for 5 % 46% 55%"),
     ("1,000 requests become 1", "07_caching", "1,000 at the instant of expiry 1,000 requests 1"),
     ("201 become 2.7", "07_caching", "refreshes by gateways that share a store 201 2.7"),
-    ("402 errors in an outage become 0", "07_caching", "errors in 20 s of outage 402 0"),
+    ("400 errors in an outage become 0", "07_caching", "errors in 20 s of outage 400 0"),
     ("511 failed requests with Envoy as it comes", "08_defaults_museum", "Envoy, as it comes - 511 0 511"),
     ("3 calls to the dead one with nginx", "08_defaults_museum", "NGINX 0 s 0 0 3"),
 ]
