@@ -35,7 +35,8 @@ IdentityHeaders: TypeAlias = tuple[tuple[bytes, bytes], ...]
 REMEMBERED = 1024
 """How many callers' headers are kept ready."""
 
-_PLAIN = (ascii_letters + digits + punctuation).replace("%", "")
+PLAIN = (ascii_letters + digits + punctuation).replace("%", "")
+"""What stands in a header as it is; everything else is percent-encoded."""
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -55,4 +56,4 @@ def _words(words: frozenset[str]) -> str:
 
 
 def _encoded(text: str) -> str:
-    return quote(text, safe=_PLAIN)
+    return quote(text, safe=PLAIN)

@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from contextlib import aclosing
 from urllib.parse import quote_plus, urlencode
 
 from api_gateway.auth.introspection_answer import UnusableAnswer
+from api_gateway.auth.provider_answer import bounded_body
 from api_gateway.core.clock import NANOSECONDS, Clock
 from api_gateway.core.headers import Headers
 from api_gateway.core.middleware import Handler
@@ -86,10 +86,7 @@ def _headers(client_id: str, client_secret: str) -> Headers:
 async def _body(response: Response) -> bytes:
     if response.status != 200:
         raise UnusableAnswer(f"it answered with status {response.status}")
-    body = bytearray()
-    async with aclosing(response.stream()) as chunks:  # type: ignore[type-var]  # it is an asynchronous generator
-        async for chunk in chunks:
-            if len(body) + len(chunk) > LARGEST_ANSWER:
-                raise UnusableAnswer(f"its answer is longer than {LARGEST_ANSWER // 1024} KiB")
-            body += chunk
-    return bytes(body)
+    body = await bounded_body(response, LARGEST_ANSWER)
+    if body is None:
+        raise UnusableAnswer(f"its answer is longer than {LARGEST_ANSWER // 1024} KiB")
+    return body

@@ -53,7 +53,9 @@ async def ask(provider: Handler, path: str, *, largest: int, timeout: float, clo
             try:
                 if response.status != 200:
                     raise ProviderFailed(f"it answered {response.status}")
-                raw = await _read(response, largest)
+                raw = await bounded_body(response, largest)
+                if raw is None:
+                    raise ProviderFailed(f"its answer is longer than {largest} bytes")
             finally:
                 await response.close()
     except ProviderFailed:
@@ -68,12 +70,13 @@ async def ask(provider: Handler, path: str, *, largest: int, timeout: float, clo
     return Answer(raw, ", ".join(response.headers.get_all("cache-control")))
 
 
-async def _read(response: Response, largest: int) -> bytes:
+async def bounded_body(response: Response, largest: int) -> bytes | None:
+    """The whole body; None as soon as it is longer than `largest` bytes."""
     body = bytearray()
     chunks = cast(AsyncGenerator[bytes, None], response.stream())
     async with aclosing(chunks):  # left in the middle, it is closed here, not when it is collected
         async for chunk in chunks:
             body += chunk
             if len(body) > largest:
-                raise ProviderFailed(f"its answer is longer than {largest} bytes")
+                return None
     return bytes(body)

@@ -21,6 +21,7 @@ from jmespath.functions import Functions
 from api_gateway.backend.aggregate_plan import Selection
 from api_gateway.config.fields import text
 from api_gateway.config.problems import Refusal, did_you_mean
+from api_gateway.middleware.expression import wrong_count
 
 _Node: TypeAlias = Mapping[str, object]
 
@@ -91,9 +92,6 @@ def _check_call(node: _Node) -> None:
     table = cast(Mapping[str, Mapping[str, object]], Functions.FUNCTION_TABLE)
     if name not in table:
         raise Refusal(f"JMESPath has no function {name!r}", did_you_mean(name, table, "there are"))
-    signature = cast(list[Mapping[str, object]], table[name]["signature"])
-    given, wanted = len(_children(node)), len(signature)
-    variadic = bool(signature) and bool(signature[-1].get("variadic"))
-    if given < wanted or (given > wanted and not variadic):
-        at_least = "at least " if variadic else ""
-        raise Refusal(f"{name}() takes {at_least}{wanted} arguments, not {given}", "correct the call")
+    wrong = wrong_count(name, table[name], len(_children(node)))
+    if wrong is not None:
+        raise Refusal(wrong, "correct the call")

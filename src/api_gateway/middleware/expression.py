@@ -90,18 +90,23 @@ def _nodes(node: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
         waiting.extend(child for child in children if isinstance(child, dict))  # a slice has numbers there
 
 
+def wrong_count(name: str, function: Mapping[str, object], given: int) -> str | None:
+    """What is wrong with calling a function of the library's table with so many arguments; None if nothing is."""
+    wanted = cast("Sequence[Mapping[str, object]]", function["signature"])
+    endless = bool(wanted and wanted[-1].get("variadic"))
+    if given < len(wanted) or (given > len(wanted) and not endless):
+        return f"{name}() takes {'at least ' if endless else ''}{len(wanted)} arguments, not {given}"
+    return None
+
+
 def _check_call(node: Mapping[str, object]) -> None:
     name, arguments = str(node["value"]), cast("Sequence[Mapping[str, object]]", node["children"])
     table = cast("Mapping[str, Mapping[str, object]]", ExpressionFunctions.FUNCTION_TABLE)
     if name not in table:
         raise UnknownName("function", name, table)
-    wanted = cast("Sequence[Mapping[str, object]]", table[name]["signature"])
-    endless = bool(wanted and wanted[-1].get("variadic"))
-    if len(arguments) < len(wanted) or (len(arguments) > len(wanted) and not endless):
-        least = "at least " if endless else ""
-        raise ConfigurationError(
-            f"{name}() takes {least}{len(wanted)} arguments, not {len(arguments)}; correct the JMESPath expression"
-        )
+    wrong = wrong_count(name, table[name], len(arguments))
+    if wrong is not None:
+        raise ConfigurationError(f"{wrong}; correct the JMESPath expression")
     pattern = arguments[1].get("value") if name == "format_date" and arguments[1].get("type") == "literal" else None
     if isinstance(pattern, str):
         try:

@@ -17,10 +17,10 @@ What it does not do: default values, conditions or functions. An expression has 
 from __future__ import annotations
 
 import re
-from string import ascii_letters, digits, punctuation
 from typing import TypeAlias
 from urllib.parse import quote
 
+from api_gateway.auth.identity_headers import PLAIN
 from api_gateway.core.errors import ConfigurationError
 from api_gateway.middleware.request_facts import Fact, Seen, fact_named
 
@@ -28,9 +28,8 @@ _Part: TypeAlias = str | Fact
 
 _PIECES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]|[^{}]+")
 _BRACES = {"{{": "{", "}}": "}"}
-_PLAIN = (ascii_letters + digits + punctuation).replace("%", "")
 _IS_PLAIN = re.compile(r"[!-$&-~]*")
-_AS_IT_STOOD = _PLAIN + "% "
+_AS_IT_STOOD = PLAIN + "% "
 _IS_VISIBLE = re.compile(r"[ -~]*")
 
 
@@ -83,7 +82,7 @@ class Template:
 
 
 def _decoded(value: str) -> str:
-    return value if _IS_PLAIN.fullmatch(value) else quote(value, safe=_PLAIN, errors="replace")
+    return value if _IS_PLAIN.fullmatch(value) else quote(value, safe=PLAIN, errors="replace")
 
 
 def _as_it_stood(value: str) -> str:

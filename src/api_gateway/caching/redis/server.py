@@ -21,6 +21,7 @@ from typing import TypeVar
 from api_gateway.caching.cache_store import StoreUnavailable
 from api_gateway.redis_link.connecting import ServerAddress
 from api_gateway.redis_link.link import Link
+from api_gateway.redis_link.linked_store import LinkedStore
 from api_gateway.redis_link.request import StoreFailed
 from api_gateway.redis_link.resp import bulks, command
 from api_gateway.redis_link.script import Script
@@ -37,7 +38,7 @@ class ServerRefused(StoreUnavailable):
     """The server answered this one request with an error, and is there for others."""
 
 
-class CacheServer:
+class CacheServer(LinkedStore):
     """A Redis or Valkey server."""
 
     def __init__(self, url: str, timeout: float, probe_key: str) -> None:
@@ -62,32 +63,6 @@ class CacheServer:
             log=_log,
             large_replies=True,
         )
-
-    @property
-    def shown(self) -> str:
-        """Its address, without what must not be shown."""
-        return self._uplink.shown
-
-    @property
-    def reachable(self) -> bool:
-        """Whether there is a link to it just now."""
-        link = self._uplink.link
-        return link is not None and not link.lost
-
-    @property
-    def outages(self) -> int:
-        """How often it went out of reach."""
-        return self._uplink.outages
-
-    @property
-    def errors(self) -> int:
-        """Requests that it answered with an error of their own; they count as unavailable, too."""
-        return self._uplink.errors
-
-    @property
-    def repeated(self) -> int:
-        """Requests that were sent twice, because it did not know, or no longer knew, the script."""
-        return self._uplink.repeated
 
     @property
     def unsent(self) -> int:

@@ -34,6 +34,7 @@ from api_gateway.rate_limiting.redis.places import Place, Places
 from api_gateway.rate_limiting.redis.scripts import Scripts
 from api_gateway.redis_link.connecting import ServerAddress
 from api_gateway.redis_link.hash_tag import check_prefix
+from api_gateway.redis_link.linked_store import LinkedStore
 from api_gateway.redis_link.request import StoreFailed
 from api_gateway.redis_link.resp import bulk, bulks
 from api_gateway.redis_link.uplink import Uplink
@@ -74,7 +75,7 @@ class _Packed:
         return self._algorithm + bulks(cost) + self._arguments
 
 
-class RedisStore:
+class RedisStore(LinkedStore):
     """A `LimitStore` in a server."""
 
     def __init__(
@@ -179,32 +180,6 @@ class RedisStore:
 
     async def __aexit__(self, *exception: object) -> None:
         await self.close()
-
-    @property
-    def shown(self) -> str:
-        """The server's address, without what must not be shown."""
-        return self._uplink.shown
-
-    @property
-    def reachable(self) -> bool:
-        """Whether there is a link to the server just now."""
-        link = self._uplink.link
-        return link is not None and not link.lost
-
-    @property
-    def outages(self) -> int:
-        """How often the server went out of reach."""
-        return self._uplink.outages
-
-    @property
-    def errors(self) -> int:
-        """Requests that the server answered with an error of their own; they count as degraded, too."""
-        return self._uplink.errors
-
-    @property
-    def repeated(self) -> int:
-        """Requests that were sent twice, because the server did not know, or no longer knew, the script."""
-        return self._uplink.repeated
 
     def _question(self, asks: Sequence[Ask]) -> tuple[bytes, list[Place]]:
         """What stands behind the script in its call, and the places that it would take."""
