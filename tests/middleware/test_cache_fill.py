@@ -21,7 +21,7 @@ class Shelf:
         self.bodies: list[bytes] = []
         self.losses: list[bool] = []
 
-    async def kept(self, body: bytes) -> None:
+    def kept(self, body: bytes) -> None:
         self.bodies.append(body)
 
     def lost(self, *, too_large: bool) -> None:

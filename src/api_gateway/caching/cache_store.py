@@ -2,7 +2,8 @@
 
 Rule: a store may forget anything at any time, and never invents anything. It returns whole answers or none. A store
 that is out of reach raises `StoreUnavailable`, and the cache takes that for a miss: a cache that is down makes
-things slow, never wrong.
+things slow, never wrong. One in this process is `nearby`: it answers at once, and a request that waits for nothing
+takes no coroutine.
 
 What it does not do: know HTTP. Whether an answer may be stored or used is decided before it is asked.
 """
@@ -19,8 +20,25 @@ class StoreUnavailable(Exception):
     """The store cannot be asked at the moment."""
 
 
+class NearbyStore(Protocol):
+    """The part of a store in this process that every request needs; it is never out of reach."""
+
+    def find(self, key: str) -> Sequence[StoredResponse]:
+        """See `CacheStore.get`."""
+        ...
+
+    def keep(self, key: str, response: StoredResponse, lifetime: float) -> None:
+        """See `CacheStore.put`."""
+        ...
+
+
 class CacheStore(Protocol):
     """A place for answers."""
+
+    @property
+    def nearby(self) -> NearbyStore | None:
+        """The same, without waiting; None if asking it takes a wait."""
+        ...
 
     async def get(self, key: str) -> Sequence[StoredResponse]:
         """The variants kept for `key`, newest first; none if there are none.

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from api_gateway.caching.cache_store import NearbyStore
 from api_gateway.caching.s3_fifo import S3Fifo
 from api_gateway.caching.stored_response import StoredResponse
 from api_gateway.core.clock import NANOSECONDS, Clock
@@ -116,8 +117,17 @@ class MemoryCacheStore:
         """Entries that gave way to others."""
         return self._entries.evictions
 
+    @property
+    def nearby(self) -> NearbyStore | None:
+        """See `CacheStore.nearby`."""
+        return self
+
     async def get(self, key: str) -> Sequence[StoredResponse]:
         """See `CacheStore.get`."""
+        return self.find(key)
+
+    def find(self, key: str) -> Sequence[StoredResponse]:
+        """See `NearbyStore.find`."""
         entry = self._entries.get(key)
         if entry is not None and entry.first_end <= self._now():
             entry = self._without_expired(key, entry)
@@ -129,6 +139,10 @@ class MemoryCacheStore:
 
     async def put(self, key: str, response: StoredResponse, lifetime: float) -> None:
         """See `CacheStore.put`."""
+        self.keep(key, response, lifetime)
+
+    def keep(self, key: str, response: StoredResponse, lifetime: float) -> None:
+        """See `NearbyStore.keep`."""
         now = self._now()
         old = self._entries.peek(key)
         others = [] if old is None else _others(old, response, now)

@@ -127,7 +127,8 @@ class CacheMiddleware:
         asked = cache_request(request, context.scheme, context.identity, self._policy)
         variants: Sequence[StoredResponse] = ()
         if asked.bypass is None:
-            variants = await self.keeper.look_up(asked.key)
+            nearby = self.keeper.nearby
+            variants = nearby.find(asked.key) if nearby is not None else await self.keeper.look_up(asked.key)
         decision = decide(asked, variants, self._wall(), self._policy, self._random)
         if isinstance(decision, Serve):
             self.counts.add("stale" if decision.stale else "hit")
@@ -138,24 +139,15 @@ class CacheMiddleware:
             self.counts.add("error")
             entry = forwarded(self._policy.name, decision.reason, detail="only-if-cached")
             raise NotCached(headers=Headers([("cache-status", entry)]))
-        if not decision.collapsible or not self._origin.may_be_shared(asked.key):
-            return await self._alone(asked, decision, context, call_next)
-        names = variants[0].selecting if variants else ()
-        selecting = selecting_fields(tuple([name for name, _ in names]), request.headers) if names else ()
-        key = self._flights.place(asked.key, selecting, request.headers)
-        if self._flights.get(key) is None:
-            return await self._alone(asked, decision, context, call_next, key)
-        return await self._together(key, asked, decision, context, call_next)
-
-    async def _alone(
-        self,
-        asked: CacheRequest,
-        decision: Validate | Forward,
-        context: RequestContext,
-        call_next: Handler,
-        key: FlightKey | None = None,
-    ) -> Response:
-        """Ask the service; with `key`, others may join."""
+        key: FlightKey | None = None
+        if decision.collapsible and self._origin.may_be_shared(asked.key):
+            names = variants[0].selecting if variants else ()
+            selecting = selecting_fields(tuple([name for name, _ in names]), request.headers) if names else ()
+            key = self._flights.place(asked.key, selecting, request.headers)
+            if self._flights.get(key) is not None:
+                response, key = await self._together(key, asked, decision)
+                if response is not None:
+                    return response
         try:
             response, result = await self._origin.ask(asked, decision, context, call_next, key)
         except GatewayError:
@@ -165,44 +157,37 @@ class CacheMiddleware:
         return response
 
     async def _together(
-        self,
-        key: FlightKey,
-        asked: CacheRequest,
-        decision: Validate | Forward,
-        context: RequestContext,
-        call_next: Handler,
-    ) -> Response:
-        """Join the flight for `key`, or be the first of one."""
+        self, key: FlightKey, asked: CacheRequest, decision: Validate | Forward
+    ) -> tuple[Response | None, FlightKey | None]:
+        """Join the flight for `key`: the answer, or else under what to ask the service; alone without a key."""
         failures = 0
         while True:
             flight = self._flights.get(key)
             if flight is None:
-                return await self._alone(asked, decision, context, call_next, key)
+                return None, key
             landing = flight.landing or await flight.landed()
             if isinstance(landing, Failed):
                 failures += landing.error is not None
                 answer = self._failed(landing, failures, asked, decision)
-                if answer is not None:
-                    return answer
-                if landing.error is None:
-                    return await self._alone(asked, decision, context, call_next)
+                if answer is not None or landing.error is None:
+                    return answer, None
             elif isinstance(landing, Shared | Kept):
                 head = landing.stored if isinstance(landing, Kept) else landing.store.head
                 if not agrees(head.selecting, asked.request.headers):
                     names = tuple([name for name, _ in head.selecting])
                     variant = asked.key, selecting_fields(names, asked.request.headers)
                     if variant == key:
-                        return await self._alone(asked, decision, context, call_next)
+                        return None, None
                     key = variant
                     continue
                 response = await self._joined(flight, landing, asked, decision)
                 if response is not None:
                     self.counts.add("collapsed")
-                    return response
+                    return response, None
                 if flight.landing is landing or isinstance(flight.landing, Alone):
-                    return await self._alone(asked, decision, context, call_next)
+                    return None, None
             elif isinstance(landing, Alone):
-                return await self._alone(asked, decision, context, call_next)
+                return None, None
 
     async def _joined(
         self, flight: Flight, landing: Shared | Kept, asked: CacheRequest, decision: Validate | Forward

@@ -38,7 +38,7 @@ from api_gateway.middleware.cache_buffer import ChunkBuffer
 class Destination(Protocol):
     """Where a body goes that is to be kept; one of its functions is called, once."""
 
-    async def kept(self, body: bytes) -> None:
+    def kept(self, body: bytes) -> None:
         """All of it is there."""
         ...
 
@@ -155,9 +155,9 @@ class Fill:
             self._pulling = False
             self._buffer.wake()
         if chunk is None:
-            await self._end()
+            self._end()
             return
-        await self._take(chunk)
+        self._take(chunk)
         if self._wanted:
             self._share()
 
@@ -165,10 +165,10 @@ class Fill:
         """All that is left, in a task of its own."""
         try:
             async for chunk in self._source:
-                await self._take(chunk)
+                self._take(chunk)
                 while self.too_large and self._buffer.held > self._limit and self._readers:
                     await self._buffer.news()
-            await self._end()
+            self._end()
         except BaseException as error:
             self._fail(error)
             if not isinstance(error, Exception):
@@ -177,7 +177,7 @@ class Fill:
             await self._source.aclose()
             await self._response.close()
 
-    async def _take(self, chunk: bytes) -> None:
+    def _take(self, chunk: bytes) -> None:
         self._buffer.add(chunk)
         if not self.too_large and self._buffer.size > self._limit:
             self.too_large = True
@@ -185,18 +185,18 @@ class Fill:
         if self.too_large:
             self._drop_what_all_have()
         elif self._buffer.size == self._announced:
-            await self._complete()
+            self._complete()
         self._buffer.wake()
 
-    async def _complete(self) -> None:
+    def _complete(self) -> None:
         destination, self._destination = self._destination, None
         if destination is not None:
-            await destination.kept(self._buffer.whole())
+            destination.kept(self._buffer.whole())
 
-    async def _end(self) -> None:
+    def _end(self) -> None:
         self.ended = True
         if self._announced is None or self._announced == self._buffer.size:
-            await self._complete()
+            self._complete()
         self._lose()
         self._buffer.wake()
 

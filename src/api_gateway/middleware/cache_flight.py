@@ -73,25 +73,43 @@ ALONE, VANISHED = Alone(), Vanished()
 class Flight:
     """One request to the service, and those who wait for its head."""
 
-    __slots__ = ("_waiting", "landing")
+    __slots__ = ("_flights", "_key", "_waiting", "landing")
 
     landing: Landing | None
     """What became of it; None while it is under way. `Shared` may turn into another."""
 
-    def __init__(self) -> None:
-        self.landing = None
+    def __init__(self, flights: dict[str, dict[SelectingFields, Flight]], key: FlightKey) -> None:
+        """One of `flights`, under `key`."""
+        self._flights = flights
+        self._key = key
         self._waiting: set[asyncio.Future[None]] | None = None
+        self.landing = None
 
     def __len__(self) -> int:
         """How many wait."""
         return len(self._waiting or ())
 
-    def land(self, landing: Landing) -> None:
-        """Say what became of it."""
+    def say(self, landing: Landing) -> None:
+        """Say what became of it; others may go on joining until `end`."""
         self.landing = landing
-        for future in self._waiting or ():
-            if not future.done():
-                future.set_result(None)
+        if self._waiting is not None:
+            for future in self._waiting:
+                if not future.done():
+                    future.set_result(None)
+
+    def land(self, landing: Landing) -> None:
+        """Say what became of it, for good."""
+        self.say(landing)
+        self.end()
+
+    def end(self) -> None:
+        """Nobody joins it any more."""
+        key, selecting = self._key
+        variants = self._flights.get(key)
+        if variants is not None and variants.get(selecting) is self:
+            del variants[selecting]
+            if not variants:
+                del self._flights[key]
 
     async def landed(self) -> Landing:
         """What becomes of it, as soon as that is known."""
@@ -138,16 +156,13 @@ class Flights:
 
     def start(self, key: FlightKey) -> Flight:
         """A new one; nobody joins another for this key any more."""
-        flight = self._flights.setdefault(key[0], {})[key[1]] = Flight()
+        flight = Flight(self._flights, key)
+        variants = self._flights.get(key[0])
+        if variants is None:
+            self._flights[key[0]] = {key[1]: flight}
+        else:
+            variants[key[1]] = flight
         return flight
-
-    def end(self, key: FlightKey, flight: Flight) -> None:
-        """Nobody joins it any more."""
-        variants = self._flights.get(key[0], {})
-        if variants.get(key[1]) is flight:
-            del variants[key[1]]
-            if not variants:
-                del self._flights[key[0]]
 
     def clear(self) -> None:
         """Everything that is under way may be out of date; see `detach`."""

@@ -13,8 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
-from api_gateway.caching.cache_store import CacheStore, StoreUnavailable
-from api_gateway.caching.memory_store import MemoryCacheStore
+from api_gateway.caching.cache_store import CacheStore, NearbyStore, StoreUnavailable
 from api_gateway.caching.stored_response import StoredResponse
 from api_gateway.core.clock import Clock
 from api_gateway.middleware.cache_background import Background
@@ -31,11 +30,11 @@ class Keeper:
 
     __slots__ = (
         "_background",
-        "_distant",
         "_invalidated",
         "_purged_at",
         "_wall",
         "errors",
+        "nearby",
         "outdated",
         "reachable",
         "store",
@@ -43,6 +42,8 @@ class Keeper:
         "stored_bytes",
     )
 
+    nearby: NearbyStore | None
+    """The store, if it needs no waiting for."""
     reachable: bool
     """Whether the store could be asked the last time."""
     errors: int
@@ -58,7 +59,7 @@ class Keeper:
         self.store = store
         self._wall = clock.wall
         self._background = background
-        self._distant = not isinstance(store, MemoryCacheStore)
+        self.nearby = store.nearby
         self._invalidated = Known(_REMEMBERED, clock)
         self._purged_at = float("-inf")
         self.reachable = True
@@ -75,27 +76,31 @@ class Keeper:
             self._recovered()
         return variants
 
-    async def keep(self, key: str, stored: StoredResponse, lifetime: float, then: Callable[[], None]) -> None:
+    def keep(self, key: str, stored: StoredResponse, lifetime: float, then: Callable[[], None] | None) -> None:
         """Keep `stored`, and call `then` when that is done, or has failed."""
         invalidated = self._invalidated.since(key)
         if stored.asked_at <= self._purged_at or (invalidated is not None and stored.asked_at <= invalidated):
             self.outdated += 1
-            then()
+            if then is not None:
+                then()
             return
         self.stored += 1
         self.stored_bytes += len(stored.body)
-        if self._distant:
-            self._background.start(self._put(key, stored, lifetime, then), "cache write")
+        if self.nearby is not None:
+            self.nearby.keep(key, stored, lifetime)
+            if then is not None:
+                then()
         else:
-            await self._put(key, stored, lifetime, then)
+            self._background.start(self._put(key, stored, lifetime, then), "cache write")
 
-    async def _put(self, key: str, stored: StoredResponse, lifetime: float, then: Callable[[], None]) -> None:
+    async def _put(self, key: str, stored: StoredResponse, lifetime: float, then: Callable[[], None] | None) -> None:
         try:
             await self.store.put(key, stored, lifetime)
         except StoreUnavailable as error:
             self._failed(error)
         finally:
-            then()
+            if then is not None:
+                then()
 
     async def forget(self, keys: Iterable[str], tags: Iterable[str] = ()) -> None:
         """Forget what is under `keys` and `tags`, and what is on its way there."""

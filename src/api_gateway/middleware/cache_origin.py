@@ -14,9 +14,10 @@ from dataclasses import replace
 from api_gateway.caching.after_answer import after_answer, after_failure
 from api_gateway.caching.cache_policy import CachePolicy
 from api_gateway.caching.cache_request import CacheRequest
-from api_gateway.caching.cache_status import forwarded
+from api_gateway.caching.cache_status import CACHE_STATUS, forwarded
+from api_gateway.caching.storability import TAG_FIELDS
 from api_gateway.caching.stored_response import StoredResponse
-from api_gateway.caching.verdicts import Forward, Invalidate, Merge, Refetch, Serve, Store, Validate
+from api_gateway.caching.verdicts import Forward, Invalidate, Merge, Nothing, Refetch, Serve, Store, Validate
 from api_gateway.core.clock import Clock
 from api_gateway.core.errors import ClientError, GatewayError
 from api_gateway.core.headers import Headers
@@ -25,9 +26,9 @@ from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
 from api_gateway.middleware.cache_background import Background
 from api_gateway.middleware.cache_counts import Result
-from api_gateway.middleware.cache_exchange import Delivery, Exchange
+from api_gateway.middleware.cache_delivery import Delivery
 from api_gateway.middleware.cache_fill import Fill
-from api_gateway.middleware.cache_flight import ALONE, Failed, FlightKey, Flights, Kept
+from api_gateway.middleware.cache_flight import ALONE, VANISHED, Failed, Flight, FlightKey, Flights, Kept
 from api_gateway.middleware.cache_keeper import Keeper
 from api_gateway.middleware.cache_known import Known
 
@@ -35,7 +36,6 @@ HIT_FOR_MISS = 5.0
 """Seconds for which nobody waits for a key whose answer turned out not to be shared."""
 
 _FAILED = 500  # from here on it is the service that failed
-_TAGS = frozenset({b"cache-tag", b"surrogate-key"})
 
 
 def cached_answer(serve: Serve) -> Response:
@@ -82,84 +82,88 @@ class Origin:
         Raises:
             GatewayError: there is none, and nothing stale to use instead.
         """
-        exchange = Exchange(asked, decision, self._flights, key)
+        flight = None if key is None else self._flights.start(key)
         try:
             while True:
                 asked_at = self._wall()
                 try:
-                    response = await call_next(exchange.decision.request, context)
+                    response = await call_next(decision.request, context)
                 except ClientError:
                     raise
                 except GatewayError as error:
-                    exchange.land(Failed(error.status, error))
-                    serve = after_failure(asked, exchange.decision, error.status, self._wall(), self._policy)
+                    if flight is not None:
+                        flight.land(Failed(error.status, error))
+                    serve = after_failure(asked, decision, error.status, self._wall(), self._policy)
                     if serve is None:
                         raise
                     context.flag, context.error = error.flag, f"{error.detail}; a stale answer was used"
                     return cached_answer(serve), "stale"
                 try:
-                    result = await self._answered(exchange, response, asked_at)
+                    outcome = after_answer(
+                        asked,
+                        decision,
+                        response.status,
+                        response.headers,
+                        asked_at,
+                        self._wall(),
+                        self._policy,
+                        response.body,
+                    )
+                    if isinstance(outcome, Store):
+                        return self._stored(asked, decision, flight, outcome, response), "miss"
+                    if isinstance(outcome, Nothing):
+                        return self._passed(asked, decision, flight, response)
+                    if not isinstance(outcome, Refetch):
+                        return await self._otherwise(asked, decision, flight, outcome, response)
                 except BaseException:
                     await response.close()
                     raise
-                if result is not None:
-                    return result
                 await response.close()
+                decision = Forward(outcome.request, "stale")
         finally:
-            exchange.abandon()
+            if flight is not None and flight.landing is None:  # whatever has happened
+                flight.land(VANISHED)
 
-    async def _answered(
-        self, exchange: Exchange, response: Response, asked_at: float
-    ) -> tuple[Response, Result] | None:
-        """What the client gets; None if the service is to be asked again."""
-        asked, decision, status = exchange.asked, exchange.decision, response.status
-        headers, body, now = response.headers, response.body, self._wall()
-        outcome = after_answer(asked, decision, status, headers, asked_at, now, self._policy, body)
-        if isinstance(outcome, Store):
-            return await self._stored(exchange, outcome, response), "miss"
-        if isinstance(outcome, Merge):
-            return await self._merged(exchange, outcome, response), "revalidated"
-        if isinstance(outcome, Refetch):
-            exchange.decision = Forward(outcome.request, "stale")
-            return None
-        if isinstance(outcome, Serve):
-            exchange.land(Failed(status))
-            await response.close()
-            return cached_answer(outcome), "stale"
-        if isinstance(outcome, Invalidate):
-            for key in outcome.keys:
-                self._flights.detach(key)
-            await self._keeper.forget(outcome.keys, outcome.tags)
-        if exchange.joinable and status < _FAILED:
-            self._unshared.add(asked.key)
-        exchange.land(ALONE if status < _FAILED else Failed(status))
+    def _passed(
+        self, asked: CacheRequest, decision: Validate | Forward, flight: Flight | None, response: Response
+    ) -> tuple[Response, Result]:
+        """The service's own answer, of which nothing is kept."""
+        status = response.status
+        if flight is not None:
+            if status < _FAILED:
+                self._unshared.add(asked.key)
+            flight.land(ALONE if status < _FAILED else Failed(status))
         self._mark(response, forwarded(self._policy.name, decision.reason, status=status))
         return response, "miss" if asked.bypass is None else "bypass"
 
-    async def _stored(self, exchange: Exchange, outcome: Store, response: Response) -> Response:
-        key, shared = exchange.asked.key, outcome.shareable
+    def _stored(
+        self,
+        asked: CacheRequest,
+        decision: Validate | Forward,
+        flight: Flight | None,
+        outcome: Store,
+        response: Response,
+    ) -> Response:
+        key, shared = asked.key, outcome.shareable
         if shared:
             self._unshared.discard(key)
-        elif exchange.joinable:  # each has to ask for itself whether it still holds
+        elif flight is not None:  # each has to ask for itself whether it still holds
             self._unshared.add(key)
         headers = _without_tags(response.headers)
         if headers is not response.headers:
             outcome = outcome._replace(head=_untagged(outcome.head))
         body = response.body
-        announced = dict(reversed(headers.pairs)).get(b"content-length")
-        fits = _fits(announced, len(body) if isinstance(body, bytes) else None, self._max_body)
-        entry = forwarded(
-            self._policy.name, exchange.decision.reason, status=response.status, ttl=outcome.ttl, stored=fits
-        )
-        response.headers = Headers.from_pairs([*headers.pairs, (b"cache-status", entry)])
+        fits = _fits(headers, len(body) if isinstance(body, bytes) else None, self._max_body)
+        entry = forwarded(self._policy.name, decision.reason, status=response.status, ttl=outcome.ttl, stored=fits)
+        response.headers = Headers.from_pairs([*headers.pairs, (CACHE_STATUS, entry)])
         if fits and isinstance(body, bytes):  # all there: nothing to collect, and the head has it already
-            if shared:
-                exchange.share(Kept(outcome.head))
+            if flight is None:
+                self._keeper.keep(key, outcome.head, outcome.lifetime, None)
             else:
-                exchange.land(ALONE)
-            await self._keeper.keep(key, outcome.head, outcome.lifetime, exchange.end)
+                flight.say(Kept(outcome.head) if shared else ALONE)
+                self._keeper.keep(key, outcome.head, outcome.lifetime, flight.end)
             return response
-        delivery = Delivery(exchange, outcome, self._keeper, self._unshared, shared=shared)
+        delivery = Delivery(key, flight, outcome, self._keeper, self._unshared)
         if not fits:
             delivery.lost(too_large=True)
             return response
@@ -167,16 +171,45 @@ class Origin:
         delivery.began(fill)
         return Response(response.status, response.headers, fill.reader())
 
-    async def _merged(self, exchange: Exchange, outcome: Merge, response: Response) -> Response:
-        key, stored = exchange.asked.key, _untagged(outcome.stored)
+    async def _otherwise(
+        self,
+        asked: CacheRequest,
+        decision: Validate | Forward,
+        flight: Flight | None,
+        outcome: Merge | Serve | Invalidate,
+        response: Response,
+    ) -> tuple[Response, Result]:
+        if isinstance(outcome, Merge):
+            return await self._merged(asked, decision, flight, outcome, response), "revalidated"
+        if isinstance(outcome, Serve):
+            if flight is not None:
+                flight.land(Failed(response.status))
+            await response.close()
+            return cached_answer(outcome), "stale"
+        for key in outcome.keys:
+            self._flights.detach(key)
+        await self._keeper.forget(outcome.keys, outcome.tags)
+        return self._passed(asked, decision, flight, response)
+
+    async def _merged(
+        self,
+        asked: CacheRequest,
+        decision: Validate | Forward,
+        flight: Flight | None,
+        outcome: Merge,
+        response: Response,
+    ) -> Response:
+        key, stored = asked.key, _untagged(outcome.stored)
         if outcome.lifetime > 0:
-            exchange.share(Kept(stored))
-            await self._keeper.keep(key, stored, outcome.lifetime, exchange.end)
+            if flight is not None:
+                flight.say(Kept(stored))
+            self._keeper.keep(key, stored, outcome.lifetime, None if flight is None else flight.end)
         else:
-            exchange.land(ALONE)
+            if flight is not None:
+                flight.land(ALONE)
             await self._keeper.forget((key,))
         if outcome.answer is None:
-            entry = forwarded(self._policy.name, exchange.decision.reason, status=response.status)
+            entry = forwarded(self._policy.name, decision.reason, status=response.status)
             self._mark(response, entry)
             return response
         await response.close()
@@ -185,11 +218,16 @@ class Origin:
         return answer
 
     def _mark(self, response: Response, entry: bytes) -> None:
-        response.headers = Headers.from_pairs([*_without_tags(response.headers).pairs, (b"cache-status", entry)])
+        response.headers = Headers.from_pairs([*_without_tags(response.headers).pairs, (CACHE_STATUS, entry)])
 
 
-def _fits(announced: bytes | None, there: int | None, limit: int) -> bool:
-    """Whether a body may be kept, as far as its head tells."""
+def _fits(headers: Headers, there: int | None, limit: int) -> bool:
+    """Whether a body may be kept, as far as its head tells; `there` is its length if it is all there."""
+    announced = None
+    for name, value in headers.pairs:
+        if name == b"content-length":
+            announced = value
+            break
     if there is not None:
         return there <= limit and (announced is None or announced == b"%d" % there)
     return announced is None or not announced.isdigit() or int(announced[:19]) <= limit
@@ -202,6 +240,7 @@ def _untagged(stored: StoredResponse) -> StoredResponse:
 
 
 def _without_tags(headers: Headers) -> Headers:
-    if _TAGS.isdisjoint(dict(headers.pairs)):  # a third of what the loop takes, and nearly always so
-        return headers
-    return Headers.from_pairs([pair for pair in headers.pairs if pair[0] not in _TAGS])
+    for name, _ in headers.pairs:  # a copy only where there are some
+        if name in TAG_FIELDS:
+            return Headers.from_pairs([pair for pair in headers.pairs if pair[0] not in TAG_FIELDS])
+    return headers

@@ -79,6 +79,11 @@ class RedisCacheStore:
         self.server = CacheServer(url, timeout, self._keys.probe)
         """Where they are kept, with its counters."""
 
+    @property
+    def nearby(self) -> None:
+        """See `CacheStore.nearby`."""
+        return None
+
     async def get(self, key: str) -> Sequence[StoredResponse]:
         """See `CacheStore.get`."""
         name = self._keys.answers(key)
