@@ -355,7 +355,7 @@ class Model(RuleBasedStateMachine):
         tagged: dict[str, set[str]] = {}
         for key, entry in entries.items():
             assert entry is not None
-            assert 0 < len(entry.variants) == len(entry.responses)
+            assert 0 < len(entry.ends) == len(entry.responses)
             assert len({response.selecting for response in entry.responses}) == len(entry.responses)
             for response in entry.responses:
                 for tag in response.tags:

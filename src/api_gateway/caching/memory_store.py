@@ -20,6 +20,7 @@ What it does not do: share with other processes (`redis/`), or need a lock: one 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
 
 from api_gateway.caching.cache_store import NearbyStore
 from api_gateway.caching.s3_fifo import S3Fifo
@@ -31,8 +32,11 @@ MOST_VARIANTS = 32
 LONGEST_LIFETIME = 366 * 86400.0
 """Seconds; nothing is kept for longer."""
 
+_Variant: TypeAlias = tuple[StoredResponse, int]
+"""An answer, and when it is over."""
+
 _MEBIBYTE = 2**20
-_PER_ENTRY = 640  # bytes that an entry takes in the tables here, measured
+_PER_ENTRY = 340  # bytes that an entry takes in the tables here, measured
 _PER_FIELD = 130  # bytes of a pair of name and value, besides their text
 _PER_SELECTING = 200
 _PER_TAG = 420
@@ -43,29 +47,13 @@ def default_max_entry_size(max_size: int) -> int:
     return min(max_size // 10, _MEBIBYTE)
 
 
-class _Variant:
-    __slots__ = ("ends", "response", "size")
+class _Entry(NamedTuple):
+    """The variants of one key, newest first."""
 
-    def __init__(self, response: StoredResponse, ends: int) -> None:
-        self.response = response
-        self.ends = ends
-        self.size = _size_of(response)
-
-
-class _Entry:
-    __slots__ = ("first_end", "responses", "tags", "variants")
-
-    def __init__(self, variants: list[_Variant]) -> None:
-        self.variants = variants
-        """Newest first."""
-        if len(variants) == 1:  # as most: three loops less
-            self.responses: tuple[StoredResponse, ...] = (variants[0].response,)
-            self.first_end = variants[0].ends
-            self.tags = frozenset(variants[0].response.tags)
-            return
-        self.responses = tuple([variant.response for variant in variants])
-        self.first_end = min([variant.ends for variant in variants])
-        self.tags = frozenset([tag for response in self.responses for tag in response.tags])
+    responses: tuple[StoredResponse, ...]
+    ends: tuple[int, ...]
+    """When each is over, in nanoseconds of the monotonic clock."""
+    first_end: int
 
 
 class MemoryCacheStore:
@@ -145,23 +133,17 @@ class MemoryCacheStore:
         """See `NearbyStore.keep`."""
         now = self._now()
         old = self._entries.peek(key)
-        others = [] if old is None else _others(old, response, now)
-        if not lifetime > 0:
-            self._replace(key, old, others)
+        size = _PER_ENTRY + len(key) + _size_of(response)
+        if not lifetime > 0 or size > self.max_entry_size:
+            self.refused += lifetime > 0
+            if old is not None:
+                self._replace(key, old, _others(old, response, now))
             return
-        variant = _Variant(response, now + int(min(lifetime, LONGEST_LIFETIME) * NANOSECONDS))
-        room = self.max_entry_size - _PER_ENTRY - len(key) - variant.size
-        if room < 0:
-            self.refused += 1
-            self._replace(key, old, others)
+        ends = now + int(min(lifetime, LONGEST_LIFETIME) * NANOSECONDS)
+        if old is not None:
+            self._replace(key, old, [(response, ends), *_others(old, response, now)])
             return
-        kept = [variant]
-        for other in others[: MOST_VARIANTS - 1]:
-            room -= other.size
-            if room < 0:
-                break
-            kept.append(other)
-        self._replace(key, old, kept)
+        self._list(key, _Entry((response,), (ends,), ends), size)
 
     async def delete(self, key: str) -> int:
         """See `CacheStore.delete`."""
@@ -179,8 +161,10 @@ class MemoryCacheStore:
         for key in list(self._by_tag.get(tag, ())):
             entry = self._entries.peek(key)
             assert entry is not None, "the index has what is kept"
-            count += sum(tag in variant.response.tags for variant in entry.variants if variant.ends > now)
-            self._replace(key, entry, [variant for variant in entry.variants if tag not in variant.response.tags])
+            live = [variant for variant in _variants(entry) if variant[1] > now]
+            left = [variant for variant in live if tag not in variant[0].tags]
+            count += len(live) - len(left)
+            self._replace(key, entry, left)
         return count
 
     async def close(self) -> None:
@@ -193,43 +177,61 @@ class MemoryCacheStore:
         if entry is None:
             return 0
         self._replace(key, entry, [])
-        return sum(variant.ends > now for variant in entry.variants)
+        return sum(end > now for end in entry.ends)
 
     def _without_expired(self, key: str, entry: _Entry) -> _Entry | None:
         now = self._now()
-        live = [variant for variant in entry.variants if variant.ends > now]
-        self.expired += len(entry.variants) - len(live)
+        live = [variant for variant in _variants(entry) if variant[1] > now]
+        self.expired += len(entry.ends) - len(live)
         self._replace(key, entry, live)
         return self._entries.peek(key)
 
-    def _replace(self, key: str, old: _Entry | None, variants: list[_Variant]) -> None:
-        """Make `variants` all that is kept of `key`, in place of `old`."""
-        if old is not None:
-            self._unlist(key, old)
-        if not variants:
+    def _replace(self, key: str, old: _Entry, variants: list[_Variant]) -> None:
+        """Make `variants`, as many as there is room for, all that is kept of `key`, in place of `old`."""
+        self._unlist(key, old)
+        size = _PER_ENTRY + len(key)
+        kept: list[_Variant] = []
+        for variant in variants[:MOST_VARIANTS]:
+            larger = size + _size_of(variant[0])
+            if larger > self.max_entry_size:
+                break
+            size = larger
+            kept.append(variant)
+        if not kept:
             self._entries.pop(key)
             return
-        entry = _Entry(variants)
-        for tag in entry.tags:
-            self._by_tag.setdefault(tag, set()).add(key)
-        self._entries.put(key, entry, _PER_ENTRY + len(key) + sum([variant.size for variant in variants]))
+        responses, ends = zip(*kept, strict=True)
+        self._list(key, _Entry(responses, ends, min(ends)), size)
+
+    def _list(self, key: str, entry: _Entry, size: int) -> None:
+        for response in entry.responses:
+            for tag in response.tags:
+                self._by_tag.setdefault(tag, set()).add(key)
+        self._entries.put(key, entry, size)
 
     def _unlist(self, key: str, entry: _Entry) -> None:
-        for tag in entry.tags:
-            keys = self._by_tag[tag]
-            keys.discard(key)
-            if not keys:
-                del self._by_tag[tag]
+        for response in entry.responses:
+            for tag in response.tags:
+                keys = self._by_tag.get(tag)
+                if keys is not None:  # two variants may have the same
+                    keys.discard(key)
+                    if not keys:
+                        del self._by_tag[tag]
+
+
+def _variants(entry: _Entry) -> list[_Variant]:
+    return list(zip(entry.responses, entry.ends, strict=True))
 
 
 def _others(entry: _Entry, response: StoredResponse, now: int) -> list[_Variant]:
     """The live variants that `response` does not replace."""
     selecting = response.selecting
-    return [kept for kept in entry.variants if kept.response.selecting != selecting and kept.ends > now]
+    return [variant for variant in _variants(entry) if variant[0].selecting != selecting and variant[1] > now]
 
 
 def _size_of(response: StoredResponse) -> int:
-    size = response.size + len(response.headers) * _PER_FIELD
+    size = response.size
+    size += len(response.headers.pairs) * _PER_FIELD
     for name, members in response.selecting:
         size += _PER_SELECTING + len(name) + sum(map(len, members))
     for tag in response.tags:

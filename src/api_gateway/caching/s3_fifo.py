@@ -114,15 +114,16 @@ class S3Fifo(Generic[Value]):
         """
         if not 0 < size <= self.max_size:
             raise ValueError(f"the size must be positive and at most {self.max_size}, not {size}")
-        old = self._take(key)
+        old = self._take(key) if key in self._entries else None
         while self.size + size > self.max_size:
             self._forget_one()
         if old is not None:
             uses, in_main = old.uses, old.in_main
         else:
-            uses, in_main = 0, hash(key) in self._ghosts
+            name = hash(key)
+            uses, in_main = 0, name in self._ghosts
             if in_main:
-                del self._ghosts[hash(key)]
+                del self._ghosts[name]
         entry = self._entries[key] = _Entry(value, size, uses, in_main)
         self.size += size
         if in_main:
