@@ -33,6 +33,7 @@ from api_gateway.caching.cache_policy import CachePolicy
 from api_gateway.caching.cache_request import CacheRequest
 from api_gateway.caching.cache_status import forwarded
 from api_gateway.caching.invalidation import SAFE_METHODS, invalidated
+from api_gateway.caching.plain_answer import plain_outcome
 from api_gateway.caching.serving import serve, ttl_of
 from api_gateway.caching.stale import FAILURES, if_error, kept_for
 from api_gateway.caching.storability import TAG_FIELDS, kept_fields, tags_of, why_not_stored
@@ -40,6 +41,7 @@ from api_gateway.caching.stored_response import StoredResponse
 from api_gateway.caching.validation import head_agrees, is_about, updated_fields
 from api_gateway.caching.vary import selecting_fields, vary_names
 from api_gateway.caching.verdicts import (
+    NEVER_USED,
     Forward,
     Invalidate,
     Merge,
@@ -126,11 +128,16 @@ def _stored(
     answered_at: float,
     policy: CachePolicy,
 ) -> Store | Nothing:
-    first = _first(headers)
-    alone = len(first) == len(headers.pairs) and b"cache-control" in first  # as nearly always
-    lines = [first[b"cache-control"].decode("latin-1")] if alone else headers.get_all("cache-control")
-    directives = response_directives(lines)
-    why = why_not_stored(asked, status, first, directives, policy)
+    first = dict(headers.pairs)
+    if len(first) == len(headers.pairs):
+        plain = plain_outcome(asked, status, headers, first, body, asked_at, answered_at, policy)
+        if plain is not None:
+            return plain
+    else:
+        first = _first(headers)
+    directives = response_directives(headers.get_all("cache-control"))
+    cookies = policy.store_set_cookie
+    why = why_not_stored(status, first, directives, authorized=asked.authorized, cookies=cookies)
     if why:
         return Nothing(why)
     vary = vary_names(headers) if b"vary" in first else ()
@@ -147,11 +154,11 @@ def _stored(
         tags if asked.key == asked.uri else (*tags, tag_of(asked.uri)),
     )
     facts = head.read(directives)
-    lifetime = kept_for(facts, answered_at, policy)
-    if lifetime <= 0:
-        return Nothing("it could never be used")
+    useful = kept_for(facts, answered_at, policy)
+    if useful <= 0:
+        return NEVER_USED
     remaining = facts.lifetime(policy) - facts.age(answered_at)
-    return Store(head, lifetime, floor(remaining), remaining > 0 and not directives.no_cache)
+    return Store(head, useful, floor(remaining), remaining > 0 and not directives.no_cache)
 
 
 def _first(headers: Headers) -> dict[bytes, bytes]:
@@ -202,6 +209,7 @@ def _merged(
         stored.selecting if vary is None else selecting_fields(vary, asked.request.headers),
         stored.tags,
     )
-    if vary is None or why_not_stored(asked, stored.status, first, directives, policy):
+    cookies = policy.store_set_cookie
+    if vary is None or why_not_stored(stored.status, first, directives, authorized=asked.authorized, cookies=cookies):
         return fresh, 0.0
     return fresh, kept_for(fresh.facts, answered_at, policy)

@@ -85,9 +85,11 @@ def facts_of(
         directives = response_directives(headers.get_all("cache-control") if b"cache-control" in first else ())
     said = parse_http_date(first[b"date"].decode("latin-1"), answered_at) if b"date" in first else None
     date = answered_at if said is None else said
-    delay = max(0.0, answered_at - asked_at)
-    initial_age = max(0.0, int(answered_at) - date, _age(first[b"age"]) + delay if b"age" in first else delay)
-    explicit = _explicit_lifetime(directives, expires, date, answered_at)
+    initial_age = age_at_first(date, asked_at, answered_at, _age(first[b"age"]) if b"age" in first else 0.0)
+    explicit = explicit_lifetime(directives)
+    if explicit is None and expires:
+        end = parse_http_date(expires[0], answered_at) if len(set(expires)) == 1 else None
+        explicit = 0.0 if end is None else max(0.0, end - date)
     guessable = explicit is None and (status in HEURISTIC_STATUSES or directives.public)
     changed = parse_http_date(last_modified.decode("latin-1"), answered_at) if guessable and last_modified else None
     return Facts(
@@ -103,17 +105,20 @@ def facts_of(
     )
 
 
-def _explicit_lifetime(
-    directives: ResponseDirectives, expires: list[str], date: float, answered_at: float
-) -> float | None:
+def age_at_first(date: float, asked_at: float, answered_at: float, age: float = 0.0) -> float:
+    """The initial age of an answer made at `date` that came with `age` (4.2.3)."""
+    corrected = age + answered_at - asked_at if answered_at > asked_at else age
+    apparent = int(answered_at) - date
+    return max(corrected, apparent)
+
+
+def explicit_lifetime(directives: ResponseDirectives) -> float | None:
+    """Seconds that Cache-Control gives an answer; None if it says nothing about that."""
     if directives.s_maxage is not None:
         return float(directives.s_maxage)
     if directives.max_age is not None:
         return float(directives.max_age)
-    if not expires:
-        return None
-    end = parse_http_date(expires[0], answered_at) if len(set(expires)) == 1 else None
-    return 0.0 if end is None else max(0.0, end - date)
+    return None
 
 
 def _age(line: bytes) -> float:

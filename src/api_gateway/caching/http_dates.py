@@ -36,6 +36,8 @@ _FORMS = tuple(
     )
 )
 _YEAR = 365.2425 * 86_400  # seconds
+FIXDATE_LENGTH = len("Sun, 06 Nov 1994 08:49:37 GMT")
+"""No other form is as long; its year has four digits."""
 _LONGEST = len("Wednesday, 06-Nov-94 08:49:37 GMT")
 
 

@@ -19,7 +19,7 @@ Source: RFC 9111 sections 4.2.4, 5.2.1.2 and 5.2.2.10; RFC 5861.
 
 from __future__ import annotations
 
-from api_gateway.caching.cache_control import RequestDirectives
+from api_gateway.caching.cache_control import RequestDirectives, ResponseDirectives
 from api_gateway.caching.cache_policy import CachePolicy
 from api_gateway.caching.freshness import Facts
 
@@ -46,13 +46,24 @@ def if_error(facts: Facts, directives: RequestDirectives, policy: CachePolicy) -
 
 def kept_for(facts: Facts, now: float, policy: CachePolicy) -> float:
     """Seconds from `now` until an answer is of no use any more; 0 if it never is of any."""
-    lifetime = facts.lifetime(policy)
-    if not facts.validates and (lifetime <= 0 or facts.directives.no_cache):
+    return useful_for(facts.directives, facts.born, facts.lifetime(policy), now, policy, facts.validates)
+
+
+def useful_for(
+    directives: ResponseDirectives, born: float, lifetime: float, now: float, policy: CachePolicy, validates: bool
+) -> float:
+    """See `kept_for`, for one whose facts nobody has gathered."""
+    if not validates and (lifetime <= 0 or directives.no_cache):
         return 0.0
-    said = facts.directives.stale_if_error
-    error = policy.stale_if_error if said is None else said
-    beyond = max(policy.keep, while_revalidating(facts, policy), error if facts.may_be_stale else 0.0)
-    end = facts.born + lifetime
-    if facts.validates:  # one that other caches have kept for long is worth validating, too
-        end = max(end, now)
+    beyond = policy.keep
+    if directives.allows_stale:
+        revalidating, error = directives.stale_while_revalidate, directives.stale_if_error
+        beyond = max(
+            beyond,
+            policy.stale_while_revalidate if revalidating is None else revalidating,
+            policy.stale_if_error if error is None else error,
+        )
+    end = born + lifetime
+    if validates and end < now:  # one that other caches have kept for long is worth validating, too
+        end = now
     return max(0.0, end + beyond - now)

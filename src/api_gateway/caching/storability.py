@@ -30,8 +30,6 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from api_gateway.caching.cache_control import ResponseDirectives
-from api_gateway.caching.cache_policy import CachePolicy
-from api_gateway.caching.cache_request import CacheRequest
 from api_gateway.caching.freshness import HEURISTIC_STATUSES
 from api_gateway.caching.http_dates import http_date, parse_http_date
 from api_gateway.core.canonical_request import HOP_BY_HOP, without_hop_by_hop
@@ -42,7 +40,8 @@ NEVER_STORED = frozenset({206, 304, 401, 407, 408, 412, 413, 416, 417, 421, 425,
 
 _UNDERSTOOD = frozenset(int(status) for status in HTTPStatus) - NEVER_STORED
 _ABOUT_A_PROXY = frozenset({b"proxy-authentication-info"})
-_DROPPED = HOP_BY_HOP | _ABOUT_A_PROXY
+DROPPED = HOP_BY_HOP | _ABOUT_A_PROXY
+"""Fields that are not kept."""
 _INDISPENSABLE = frozenset(
     {b"cache-control", b"content-encoding", b"content-length", b"content-type", b"date", b"expires", b"vary"}
 )
@@ -53,13 +52,22 @@ _LONGEST_TAG, _MOST_TAGS = 128, 64
 
 
 def why_not_stored(
-    asked: CacheRequest,
     status: int,
     first: Mapping[bytes, bytes],
     directives: ResponseDirectives,
-    policy: CachePolicy,
+    *,
+    authorized: bool,
+    cookies: bool,
 ) -> str:
-    """Why an answer must not be kept, given the first line of each of its fields; empty if it may be."""
+    """Why an answer must not be kept, given the first line of each of its fields; empty if it may be.
+
+    Args:
+        status: its own.
+        first: by name in lower case.
+        directives: its own.
+        authorized: the request's (`cache_request.py`).
+        cookies: whether one that sets a cookie may be kept.
+    """
     withheld = directives.withheld
     if status < 200 or status in NEVER_STORED or b"content-range" in first:
         return "it is about this request alone"
@@ -69,9 +77,9 @@ def why_not_stored(
         return "no-store"
     if directives.private or not withheld.isdisjoint(_INDISPENSABLE):
         return "private"
-    if b"set-cookie" in first and b"set-cookie" not in withheld and not policy.store_set_cookie:
+    if b"set-cookie" in first and b"set-cookie" not in withheld and not cookies:
         return "it sets a cookie"
-    if asked.authorized and not (directives.public or directives.must_revalidate or directives.s_maxage is not None):
+    if authorized and not (directives.public or directives.must_revalidate or directives.s_maxage is not None):
         return "it is for one caller"
     explicit = directives.s_maxage is not None or directives.max_age is not None or b"expires" in first
     if not explicit and not directives.public and status not in HEURISTIC_STATUSES:
@@ -84,7 +92,7 @@ def kept_fields(
 ) -> Headers:
     """The fields of an answer that are kept; `first` has the first line of each."""
     pairs = headers.pairs
-    if not _DROPPED.isdisjoint(first):
+    if not DROPPED.isdisjoint(first):
         pairs = [pair for pair in without_hop_by_hop(pairs) if pair[0] not in _ABOUT_A_PROXY]
     withheld = directives.withheld
     if withheld:

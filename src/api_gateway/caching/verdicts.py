@@ -119,4 +119,6 @@ class Nothing(NamedTuple):
     """For people: why it is not kept."""
 
 
+NEVER_USED = Nothing("it could never be used")
+
 Outcome: TypeAlias = Store | Merge | Refetch | Invalidate | Serve | Nothing
