@@ -355,9 +355,11 @@ class Model(RuleBasedStateMachine):
         tagged: dict[str, set[str]] = {}
         for key, entry in entries.items():
             assert entry is not None
-            assert 0 < len(entry.ends) == len(entry.responses)
-            assert len({response.selecting for response in entry.responses}) == len(entry.responses)
-            for response in entry.responses:
+            responses, ends, first_end = entry
+            assert 0 < len(ends) == len(responses)
+            assert first_end == min(ends)
+            assert len({response.selecting for response in responses}) == len(responses)
+            for response in responses:
                 for tag in response.tags:
                     tagged.setdefault(tag, set()).add(key)
         assert store._by_tag == tagged

@@ -158,7 +158,14 @@ def _stored(
     if useful <= 0:
         return NEVER_USED
     remaining = facts.lifetime(policy) - facts.age(answered_at)
-    return Store(head, useful, floor(remaining), remaining > 0 and not directives.no_cache)
+    return Store(
+        head,
+        useful,
+        floor(remaining),
+        remaining > 0 and not directives.no_cache,
+        first.get(b"content-length"),
+        not TAG_FIELDS.isdisjoint(first),
+    )
 
 
 def _first(headers: Headers) -> dict[bytes, bytes]:

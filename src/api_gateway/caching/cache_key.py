@@ -20,6 +20,7 @@ Source: RFC 9111 section 2 (cache key); J. Kettle, "Practical Web Cache Poisonin
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 
 from api_gateway.caching.cache_policy import CachePolicy
@@ -31,15 +32,21 @@ _DEFAULT_PORT = {"http": ":80", "https": ":443"}
 
 def uri_of(scheme: str, host: str, path: str, query: str, policy: CachePolicy) -> str:
     """The URI of a target, in the one form in which it stands in keys; `path` is canonical."""
+    site = _site(scheme, host)
+    if not query:
+        return site + path
+    if policy.sort_query:
+        query = "&".join(sorted(query.split("&"), key=lambda parameter: parameter.partition("=")[0]))
+    return f"{site}{path}?{query}"
+
+
+@lru_cache(maxsize=256)  # a gateway has few hosts
+def _site(scheme: str, host: str) -> str:
     host = host.lower()
     port = _DEFAULT_PORT.get(scheme)
     if port is not None and host.endswith(port):
         host = host[: -len(port)]
-    if not query:
-        return f"{scheme}://{host}{path}"
-    if policy.sort_query:
-        query = "&".join(sorted(query.split("&"), key=lambda parameter: parameter.partition("=")[0]))
-    return f"{scheme}://{host}{path}?{query}"
+    return f"{scheme}://{host}"
 
 
 def key_of(

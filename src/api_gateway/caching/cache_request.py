@@ -68,15 +68,15 @@ def cache_request(request: Request, scheme: str, identity: Identity | None, poli
     fields = dict(pairs)
     host = fields.get(b"host", b"").decode("latin-1")
     uri = uri_of(scheme, host, path, query, policy)
-    forwarded_host = fields.get(b"x-forwarded-host", b"").decode("latin-1")
-    if len(pairs) != len(fields):
+    forwarded_host = ""
+    if b"x-forwarded-host" in fields:
         forwarded_host = ", ".join(headers.get_all("x-forwarded-host"))
-    if forwarded_host == host:
-        forwarded_host = ""
+        if forwarded_host == host:
+            forwarded_host = ""
     own = identity if policy.identified == "separate" else None
     key = key_of(uri, policy, own, forwarded_host, headers)
     if method == "GET" and identity is None and body == b"" and _TELLING.isdisjoint(fields):
-        return CacheRequest(request, scheme, uri, key, UNRESTRICTED, False, False, False, None)
+        return tuple.__new__(CacheRequest, (request, scheme, uri, key, UNRESTRICTED, False, False, False, None))
     directives = UNRESTRICTED
     if b"cache-control" in fields or b"pragma" in fields:
         directives = request_directives(headers.get_all("cache-control"), headers.get_all("pragma"))

@@ -31,10 +31,10 @@ def hit(name: str, ttl: int) -> bytes:
 def forwarded(
     name: str,
     reason: Reason,
-    *,
     status: int | None = None,
     ttl: int | None = None,
     stored: bool = False,
+    *,
     collapsed: bool = False,
     detail: str = "",
 ) -> bytes:

@@ -53,7 +53,7 @@ def decide(
     """What to do about `asked`; `variants` are what the store has under its key."""
     if asked.bypass is not None:
         return asked.bypass
-    stored = _newest(asked, variants)
+    stored = _newest(asked, variants) if variants else None
     if stored is None:
         reason: Reason = "vary-miss" if variants else "uri-miss"
         return _ask(asked, None, reason, collapsible=True)
@@ -132,4 +132,4 @@ def _ask(asked: CacheRequest, stored: StoredResponse | None, reason: Reason, *, 
     )
     if stored is not None and stored.facts.validates and request.method == "GET":
         return Validate(stored, validating(request, stored.facts), reason, collapsible)
-    return Forward(request, reason, collapsible and not asked.conditional, stored)
+    return tuple.__new__(Forward, (request, reason, collapsible and not asked.conditional, stored))

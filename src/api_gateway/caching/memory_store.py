@@ -20,7 +20,7 @@ What it does not do: share with other processes (`redis/`), or need a lock: one 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from api_gateway.caching.cache_store import NearbyStore
 from api_gateway.caching.s3_fifo import S3Fifo
@@ -33,7 +33,9 @@ LONGEST_LIFETIME = 366 * 86400.0
 """Seconds; nothing is kept for longer."""
 
 _Variant: TypeAlias = tuple[StoredResponse, int]
-"""An answer, and when it is over."""
+"""An answer, and when it is over, in nanoseconds of the monotonic clock."""
+_Entry: TypeAlias = tuple[tuple[StoredResponse, ...], tuple[int, ...], int]
+"""The variants of one key, newest first; when each is over; and when the first is. One is made for every answer."""
 
 _MEBIBYTE = 2**20
 _PER_ENTRY = 340  # bytes that an entry takes in the tables here, measured
@@ -45,15 +47,6 @@ _PER_TAG = 420
 def default_max_entry_size(max_size: int) -> int:
     """Bytes: a tenth of the store, and at most 1 MiB."""
     return min(max_size // 10, _MEBIBYTE)
-
-
-class _Entry(NamedTuple):
-    """The variants of one key, newest first."""
-
-    responses: tuple[StoredResponse, ...]
-    ends: tuple[int, ...]
-    """When each is over, in nanoseconds of the monotonic clock."""
-    first_end: int
 
 
 class MemoryCacheStore:
@@ -117,13 +110,13 @@ class MemoryCacheStore:
     def find(self, key: str) -> Sequence[StoredResponse]:
         """See `NearbyStore.find`."""
         entry = self._entries.get(key)
-        if entry is not None and entry.first_end <= self._now():
+        if entry is not None and entry[2] <= self._now():
             entry = self._without_expired(key, entry)
         if entry is None:
             self.misses += 1
             return ()
         self.hits += 1
-        return entry.responses
+        return entry[0]
 
     async def put(self, key: str, response: StoredResponse, lifetime: float) -> None:
         """See `CacheStore.put`."""
@@ -139,11 +132,13 @@ class MemoryCacheStore:
             if old is not None:
                 self._replace(key, old, _others(old, response, now))
             return
-        ends = now + int(min(lifetime, LONGEST_LIFETIME) * NANOSECONDS)
+        ends = now + int((lifetime if lifetime < LONGEST_LIFETIME else LONGEST_LIFETIME) * NANOSECONDS)  # noqa: FURB136  # a call less
         if old is not None:
             self._replace(key, old, [(response, ends), *_others(old, response, now)])
             return
-        self._list(key, _Entry((response,), (ends,), ends), size)
+        if response.tags:
+            self._list(key, response)
+        self._entries.put(key, ((response,), (ends,), ends), size)
 
     async def delete(self, key: str) -> int:
         """See `CacheStore.delete`."""
@@ -177,12 +172,12 @@ class MemoryCacheStore:
         if entry is None:
             return 0
         self._replace(key, entry, [])
-        return sum(end > now for end in entry.ends)
+        return sum(end > now for end in entry[1])
 
     def _without_expired(self, key: str, entry: _Entry) -> _Entry | None:
         now = self._now()
         live = [variant for variant in _variants(entry) if variant[1] > now]
-        self.expired += len(entry.ends) - len(live)
+        self.expired += len(entry[1]) - len(live)
         self._replace(key, entry, live)
         return self._entries.peek(key)
 
@@ -201,16 +196,16 @@ class MemoryCacheStore:
             self._entries.pop(key)
             return
         responses, ends = zip(*kept, strict=True)
-        self._list(key, _Entry(responses, ends, min(ends)), size)
+        for response in responses:
+            self._list(key, response)
+        self._entries.put(key, (responses, ends, min(ends)), size)
 
-    def _list(self, key: str, entry: _Entry, size: int) -> None:
-        for response in entry.responses:
-            for tag in response.tags:
-                self._by_tag.setdefault(tag, set()).add(key)
-        self._entries.put(key, entry, size)
+    def _list(self, key: str, response: StoredResponse) -> None:
+        for tag in response.tags:
+            self._by_tag.setdefault(tag, set()).add(key)
 
     def _unlist(self, key: str, entry: _Entry) -> None:
-        for response in entry.responses:
+        for response in entry[0]:
             for tag in response.tags:
                 keys = self._by_tag.get(tag)
                 if keys is not None:  # two variants may have the same
@@ -220,7 +215,7 @@ class MemoryCacheStore:
 
 
 def _variants(entry: _Entry) -> list[_Variant]:
-    return list(zip(entry.responses, entry.ends, strict=True))
+    return list(zip(entry[0], entry[1], strict=True))
 
 
 def _others(entry: _Entry, response: StoredResponse, now: int) -> list[_Variant]:
@@ -230,8 +225,7 @@ def _others(entry: _Entry, response: StoredResponse, now: int) -> list[_Variant]
 
 
 def _size_of(response: StoredResponse) -> int:
-    size = response.size
-    size += len(response.headers.pairs) * _PER_FIELD
+    size = response.size + len(response.headers.pairs) * _PER_FIELD
     for name, members in response.selecting:
         size += _PER_SELECTING + len(name) + sum(map(len, members))
     for tag in response.tags:

@@ -69,7 +69,8 @@ def plain_outcome(
     remaining = lifetime - (answered_at - born if answered_at > born else 0.0)
     tags = () if asked.key == asked.uri else (tag_of(asked.uri),)
     head = StoredResponse(status, headers, body, asked_at, answered_at, (), tags)
-    return Store(head, useful, floor(remaining), remaining > 0 and not directives.no_cache)
+    shareable = remaining > 0 and not directives.no_cache
+    return tuple.__new__(Store, (head, useful, floor(remaining), shareable, fields.get(b"content-length"), False))
 
 
 @lru_cache(maxsize=512)

@@ -9,6 +9,7 @@
                                                        `-- Nothing      pass it on
 
 Rule: tuples, because one or two are made for every request. Whoever gets one does what it says and decides nothing.
+Those of the common request are made by `tuple.__new__`, which takes half of what a NamedTuple's own function takes.
 
 What it does not do: decide, or touch a store, a service or a client.
 
@@ -83,6 +84,10 @@ class Store(NamedTuple):
     """Seconds for which it is fresh, for `Cache-Status`; negative if it is stale already."""
     shareable: bool
     """Whether it may be used again at once, without validation."""
+    announced: bytes | None
+    """`Content-Length` as it came; None without one."""
+    tagged: bool
+    """Whether some of its fields name its tags: they are for caches, not for clients."""
 
     def complete(self, body: bytes) -> StoredResponse:
         """What to put into the store."""

@@ -133,7 +133,7 @@ class Origin:
             if status < _FAILED:
                 self._unshared.add(asked.key)
             flight.land(ALONE if status < _FAILED else Failed(status))
-        self._mark(response, forwarded(self._policy.name, decision.reason, status=status))
+        self._mark(response, forwarded(self._policy.name, decision.reason, status))
         return response, "miss" if asked.bypass is None else "bypass"
 
     def _stored(
@@ -149,12 +149,12 @@ class Origin:
             self._unshared.discard(key)
         elif flight is not None:  # each has to ask for itself whether it still holds
             self._unshared.add(key)
-        headers = _without_tags(response.headers)
-        if headers is not response.headers:
-            outcome = outcome._replace(head=_untagged(outcome.head))
+        headers = response.headers
+        if outcome.tagged:
+            headers, outcome = _without_tags(headers), outcome._replace(head=_untagged(outcome.head))
         body = response.body
-        fits = _fits(headers, len(body) if isinstance(body, bytes) else None, self._max_body)
-        entry = forwarded(self._policy.name, decision.reason, status=response.status, ttl=outcome.ttl, stored=fits)
+        fits = _fits(outcome.announced, len(body) if isinstance(body, bytes) else None, self._max_body)
+        entry = forwarded(self._policy.name, decision.reason, response.status, outcome.ttl, fits)
         response.headers = Headers.from_pairs([*headers.pairs, (CACHE_STATUS, entry)])
         if fits and isinstance(body, bytes):  # all there: nothing to collect, and the head has it already
             if flight is None:
@@ -221,13 +221,8 @@ class Origin:
         response.headers = Headers.from_pairs([*_without_tags(response.headers).pairs, (CACHE_STATUS, entry)])
 
 
-def _fits(headers: Headers, there: int | None, limit: int) -> bool:
+def _fits(announced: bytes | None, there: int | None, limit: int) -> bool:
     """Whether a body may be kept, as far as its head tells; `there` is its length if it is all there."""
-    announced = None
-    for name, value in headers.pairs:
-        if name == b"content-length":
-            announced = value
-            break
     if there is not None:
         return there <= limit and (announced is None or announced == b"%d" % there)
     return announced is None or not announced.isdigit() or int(announced[:19]) <= limit
