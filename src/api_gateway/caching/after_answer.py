@@ -96,9 +96,10 @@ def after_answer(
         return Merge(*merged, None) if merged[1] else Nothing("no-store")
     whole = body if isinstance(body, bytes) else b""
     outcome = _stored(asked, status, headers, whole, asked_at, answered_at, policy)
-    replaces = (200 <= status < 400 and status not in _SAYS_NOTHING) or status in _OUT_OF_DATE
-    if replaces and stored is not None and isinstance(outcome, Nothing):
-        return Invalidate((asked.key,))
+    if stored is not None and isinstance(outcome, Nothing):
+        replaces = (200 <= status < 400 and status not in _SAYS_NOTHING) or status in _OUT_OF_DATE
+        if replaces:
+            return Invalidate((asked.key,))
     return outcome
 
 

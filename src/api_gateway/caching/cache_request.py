@@ -39,6 +39,7 @@ _TELLING = (
     | _FOR_THE_ORIGIN
 )
 """What makes a request more than a plain one for a target."""
+_READ = _TELLING | {b"host", b"x-forwarded-host"}
 
 
 class CacheRequest(NamedTuple):
@@ -64,19 +65,36 @@ class CacheRequest(NamedTuple):
 def cache_request(request: Request, scheme: str, identity: Identity | None, policy: CachePolicy) -> CacheRequest:
     """Read `request`, which has passed `core/canonical_request.py`; `identity` is its proven caller."""
     method, path, query, headers, body = request
-    pairs = headers.pairs
-    fields = dict(pairs)
-    host = fields.get(b"host", b"").decode("latin-1")
+    raw_host = b""
+    telling = forwarded = False
+    for name, value in headers.pairs:  # half of what a dictionary of them takes
+        if name in _READ:
+            if name == b"host":
+                raw_host = value
+            elif name == b"x-forwarded-host":
+                forwarded = True
+            else:
+                telling = True
+    host = raw_host.decode("latin-1")
     uri = uri_of(scheme, host, path, query, policy)
     forwarded_host = ""
-    if b"x-forwarded-host" in fields:
+    if forwarded:
         forwarded_host = ", ".join(headers.get_all("x-forwarded-host"))
         if forwarded_host == host:
             forwarded_host = ""
     own = identity if policy.identified == "separate" else None
     key = key_of(uri, policy, own, forwarded_host, headers)
-    if method == "GET" and identity is None and body == b"" and _TELLING.isdisjoint(fields):
+    if method == "GET" and identity is None and body == b"" and not telling:
         return tuple.__new__(CacheRequest, (request, scheme, uri, key, UNRESTRICTED, False, False, False, None))
+    return _particular(request, scheme, uri, key, identity, policy)
+
+
+def _particular(
+    request: Request, scheme: str, uri: str, key: str, identity: Identity | None, policy: CachePolicy
+) -> CacheRequest:
+    """A request that says more about itself than its target."""
+    method, headers, body = request.method, request.headers, request.body
+    fields = dict(headers.pairs)
     directives = UNRESTRICTED
     if b"cache-control" in fields or b"pragma" in fields:
         directives = request_directives(headers.get_all("cache-control"), headers.get_all("pragma"))

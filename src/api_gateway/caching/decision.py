@@ -120,16 +120,11 @@ def _serve(
 
 def _ask(asked: CacheRequest, stored: StoredResponse | None, reason: Reason, *, collapsible: bool) -> Decision:
     wanted, request = asked.directives, asked.request
-    if wanted.only_if_cached:
-        return Unsatisfiable(reason)
-    collapsible = collapsible and not (
-        request.method == "HEAD"
-        or asked.ranged
-        or asked.authorized
-        or wanted.no_cache
-        or wanted.max_age is not None
-        or wanted.min_fresh > 0
-    )
+    if wanted is not UNRESTRICTED:
+        if wanted.only_if_cached:
+            return Unsatisfiable(reason)
+        collapsible = collapsible and not (wanted.no_cache or wanted.max_age is not None or wanted.min_fresh > 0)
+    collapsible = collapsible and not (request.method == "HEAD" or asked.ranged or asked.authorized)
     if stored is not None and stored.facts.validates and request.method == "GET":
         return Validate(stored, validating(request, stored.facts), reason, collapsible)
     return tuple.__new__(Forward, (request, reason, collapsible and not asked.conditional, stored))

@@ -23,6 +23,7 @@ Source: RFC 9111 sections 4.2 and 5.3.
 from __future__ import annotations
 
 import re
+from math import floor
 from typing import NamedTuple
 
 from api_gateway.caching.cache_control import MOST_SECONDS, ResponseDirectives, response_directives
@@ -107,9 +108,12 @@ def facts_of(
 
 def age_at_first(date: float, asked_at: float, answered_at: float, age: float = 0.0) -> float:
     """The initial age of an answer made at `date` that came with `age` (4.2.3)."""
-    corrected = age + answered_at - asked_at if answered_at > asked_at else age
-    apparent = int(answered_at) - date
-    return max(corrected, apparent)
+    if answered_at > asked_at:
+        age += answered_at - asked_at
+    apparent = floor(answered_at) - date
+    if apparent > age:
+        age = apparent
+    return age
 
 
 def explicit_lifetime(directives: ResponseDirectives) -> float | None:

@@ -132,7 +132,7 @@ class MemoryCacheStore:
             if old is not None:
                 self._replace(key, old, _others(old, response, now))
             return
-        ends = now + int((lifetime if lifetime < LONGEST_LIFETIME else LONGEST_LIFETIME) * NANOSECONDS)  # noqa: FURB136  # a call less
+        ends = now + int(min(lifetime, LONGEST_LIFETIME) * NANOSECONDS)
         if old is not None:
             self._replace(key, old, [(response, ends), *_others(old, response, now)])
             return

@@ -57,12 +57,14 @@ def useful_for(
         return 0.0
     beyond = policy.keep
     if directives.allows_stale:
-        revalidating, error = directives.stale_while_revalidate, directives.stale_if_error
-        beyond = max(
-            beyond,
-            policy.stale_while_revalidate if revalidating is None else revalidating,
-            policy.stale_if_error if error is None else error,
-        )
+        said = directives.stale_while_revalidate
+        seconds = policy.stale_while_revalidate if said is None else said
+        if seconds > beyond:
+            beyond = seconds
+        said = directives.stale_if_error
+        seconds = policy.stale_if_error if said is None else said
+        if seconds > beyond:
+            beyond = seconds
     end = born + lifetime
     if validates and end < now:  # one that other caches have kept for long is worth validating, too
         end = now

@@ -140,11 +140,11 @@ class CacheMiddleware:
             entry = forwarded(self._policy.name, decision.reason, detail="only-if-cached")
             raise NotCached(headers=Headers([("cache-status", entry)]))
         key: FlightKey | None = None
-        if decision.collapsible and self._origin.may_be_shared(asked.key):
+        if decision.collapsible and self._origin.unshared.since(asked.key) is None:
             names = variants[0].selecting if variants else ()
             selecting = selecting_fields(tuple([name for name, _ in names]), request.headers) if names else ()
-            key = self._flights.place(asked.key, selecting, request.headers)
-            if self._flights.get(key) is not None:
+            key, flight = self._flights.find(asked.key, selecting, request.headers)
+            if flight is not None:
                 response, key = await self._together(key, asked, decision)
                 if response is not None:
                     return response

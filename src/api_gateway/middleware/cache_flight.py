@@ -71,29 +71,32 @@ ALONE, VANISHED = Alone(), Vanished()
 
 
 class Flight:
-    """One request to the service, and those who wait for its head."""
+    """One request to the service, and those who wait for its head. `Flights.start` makes it.
 
-    __slots__ = ("_flights", "_key", "_waiting", "landing")
+    It has no constructor of its own, as that would take more than all that is done with a flight that nobody joins.
+    """
+
+    __slots__ = ("flights", "key", "landing", "waiting")
+
+    flights: dict[str, dict[SelectingFields, Flight]]
+    """Where it can be found,"""
+    key: FlightKey
+    """under this."""
 
     landing: Landing | None
     """What became of it; None while it is under way. `Shared` may turn into another."""
-
-    def __init__(self, flights: dict[str, dict[SelectingFields, Flight]], key: FlightKey) -> None:
-        """One of `flights`, under `key`."""
-        self._flights = flights
-        self._key = key
-        self._waiting: set[asyncio.Future[None]] | None = None
-        self.landing = None
+    waiting: set[asyncio.Future[None]] | None
+    """Whoever wants to know; None until somebody does."""
 
     def __len__(self) -> int:
         """How many wait."""
-        return len(self._waiting or ())
+        return len(self.waiting or ())
 
     def say(self, landing: Landing) -> None:
         """Say what became of it; others may go on joining until `end`."""
         self.landing = landing
-        if self._waiting is not None:
-            for future in self._waiting:
+        if self.waiting is not None:
+            for future in self.waiting:
                 if not future.done():
                     future.set_result(None)
 
@@ -104,24 +107,24 @@ class Flight:
 
     def end(self) -> None:
         """Nobody joins it any more."""
-        key, selecting = self._key
-        variants = self._flights.get(key)
+        key, selecting = self.key
+        variants = self.flights.get(key)
         if variants is not None and variants.get(selecting) is self:
             del variants[selecting]
             if not variants:
-                del self._flights[key]
+                del self.flights[key]
 
     async def landed(self) -> Landing:
         """What becomes of it, as soon as that is known."""
-        if self._waiting is None:  # nobody joins most flights
-            self._waiting = set()
+        if self.waiting is None:  # nobody joins most flights
+            self.waiting = set()
         while self.landing is None:
             future = asyncio.get_running_loop().create_future()
-            self._waiting.add(future)
+            self.waiting.add(future)
             try:
                 await future
             finally:
-                self._waiting.discard(future)
+                self.waiting.discard(future)
         return self.landing
 
 
@@ -141,22 +144,26 @@ class Flights:
         variants = self._flights.get(key[0])
         return None if variants is None else variants.get(key[1])
 
-    def place(self, key: str, selecting: SelectingFields, headers: Headers) -> FlightKey:
-        """Where a request belongs whose variant is `selecting` as far as what is kept tells it.
+    def find(self, key: str, selecting: SelectingFields, headers: Headers) -> tuple[FlightKey, Flight | None]:
+        """Where a request belongs whose variant is `selecting` as far as what is kept tells it, and whom it may join.
 
         Under that; else where the same answer may be under way: for the same variant, named by an answer that is not
         kept yet, or for one that nobody knows yet.
         """
         variants = self._flights.get(key)
-        if variants is None or selecting in variants:
-            return key, selecting
-        if selecting:
-            return key, () if () in variants else selecting
-        return key, next((each for each in variants if agrees(each, headers)), ())
+        if variants is None:
+            return (key, selecting), None
+        if selecting not in variants:
+            if selecting:
+                selecting = () if () in variants else selecting
+            else:
+                selecting = next((each for each in variants if agrees(each, headers)), ())
+        return (key, selecting), variants.get(selecting)
 
     def start(self, key: FlightKey) -> Flight:
         """A new one; nobody joins another for this key any more."""
-        flight = Flight(self._flights, key)
+        flight = Flight()
+        flight.flights, flight.key, flight.landing, flight.waiting = self._flights, key, None, None
         variants = self._flights.get(key[0])
         if variants is None:
             self._flights[key[0]] = {key[1]: flight}

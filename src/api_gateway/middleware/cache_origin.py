@@ -46,7 +46,10 @@ def cached_answer(serve: Serve) -> Response:
 class Origin:
     """The service behind a cache."""
 
-    __slots__ = ("_background", "_flights", "_keeper", "_max_body", "_policy", "_unshared", "_wall")
+    __slots__ = ("_background", "_flights", "_keeper", "_max_body", "_policy", "_wall", "unshared")
+
+    unshared: Known
+    """Keys whose answers it is not worth waiting for, if somebody else asked."""
 
     def __init__(
         self,
@@ -63,11 +66,7 @@ class Origin:
         self._flights = flights
         self._background = background
         self._max_body = max_body
-        self._unshared = Known(HIT_FOR_MISS, clock)
-
-    def may_be_shared(self, key: str) -> bool:
-        """Whether it is worth waiting for somebody else's answer under `key`."""
-        return self._unshared.since(key) is None
+        self.unshared = Known(HIT_FOR_MISS, clock)
 
     async def ask(
         self,
@@ -131,7 +130,7 @@ class Origin:
         status = response.status
         if flight is not None:
             if status < _FAILED:
-                self._unshared.add(asked.key)
+                self.unshared.add(asked.key)
             flight.land(ALONE if status < _FAILED else Failed(status))
         self._mark(response, forwarded(self._policy.name, decision.reason, status))
         return response, "miss" if asked.bypass is None else "bypass"
@@ -146,9 +145,9 @@ class Origin:
     ) -> Response:
         key, shared = asked.key, outcome.shareable
         if shared:
-            self._unshared.discard(key)
+            self.unshared.discard(key)
         elif flight is not None:  # each has to ask for itself whether it still holds
-            self._unshared.add(key)
+            self.unshared.add(key)
         headers = response.headers
         if outcome.tagged:
             headers, outcome = _without_tags(headers), outcome._replace(head=_untagged(outcome.head))
@@ -160,10 +159,10 @@ class Origin:
             if flight is None:
                 self._keeper.keep(key, outcome.head, outcome.lifetime, None)
             else:
-                flight.say(Kept(outcome.head) if shared else ALONE)
+                flight.say(tuple.__new__(Kept, (outcome.head,)) if shared else ALONE)
                 self._keeper.keep(key, outcome.head, outcome.lifetime, flight.end)
             return response
-        delivery = Delivery(key, flight, outcome, self._keeper, self._unshared)
+        delivery = Delivery(key, flight, outcome, self._keeper, self.unshared)
         if not fits:
             delivery.lost(too_large=True)
             return response
