@@ -35,8 +35,9 @@ from random import Random
 from api_gateway.caching.cache_control import UNRESTRICTED
 from api_gateway.caching.cache_policy import CachePolicy
 from api_gateway.caching.cache_request import CacheRequest
-from api_gateway.caching.early_refresh import refreshes_early
-from api_gateway.caching.serving import serve
+from api_gateway.caching.early_refresh import FARTHEST, refreshes_early
+from api_gateway.caching.freshness import Facts
+from api_gateway.caching.serving import serve_at
 from api_gateway.caching.stale import while_revalidating
 from api_gateway.caching.stored_response import StoredResponse
 from api_gateway.caching.validation import unconditional, validating
@@ -60,7 +61,7 @@ def decide(
     facts = stored.facts
     age = facts.age(now)
     remaining = facts.lifetime(policy) - age
-    usable = _serve(asked, stored, age, remaining, now, policy, random)
+    usable = _serve(asked, stored, facts, age, remaining, policy, random)
     if usable is not None:
         return usable
     reason = "request" if remaining > 0 and not facts.directives.no_cache else "stale"
@@ -78,6 +79,8 @@ def refresh(asked: CacheRequest, stored: StoredResponse) -> tuple[CacheRequest, 
 
 
 def _newest(asked: CacheRequest, variants: Sequence[StoredResponse]) -> StoredResponse | None:
+    if len(variants) == 1 and not variants[0].selecting:  # as nearly always
+        return variants[0]
     newest: StoredResponse | None = None
     for stored in variants:
         if stored.selecting and not agrees(stored.selecting, asked.request.headers):
@@ -90,13 +93,13 @@ def _newest(asked: CacheRequest, variants: Sequence[StoredResponse]) -> StoredRe
 def _serve(
     asked: CacheRequest,
     stored: StoredResponse,
+    facts: Facts,
     age: float,
     remaining: float,
-    now: float,
     policy: CachePolicy,
     random: Random,
 ) -> Serve | None:
-    wanted, facts = asked.directives, stored.facts
+    wanted = asked.directives
     if facts.directives.no_cache or wanted.no_cache:
         return None
     if wanted.max_age is not None and (age > wanted.max_age or wanted.max_age == 0):
@@ -104,17 +107,17 @@ def _serve(
     if remaining > 0:
         if remaining < wanted.min_fresh:
             return None
-        beta = policy.early_refresh
-        effort = min(stored.effort, _MOST_EFFORT * (age + remaining)) if beta > 0 else 0.0
-        early = beta > 0 and refreshes_early(remaining, effort, beta, random)
-        return serve(asked, stored, now, policy, refresh=early)
+        beta, effort, early = policy.early_refresh, stored.answered_at - stored.asked_at, False
+        if beta > 0 and remaining <= effort * beta * FARTHEST:
+            early = refreshes_early(remaining, min(effort, _MOST_EFFORT * (age + remaining)), beta, random)
+        return serve_at(asked, stored, facts, age, remaining, policy, b"", early)
     if wanted.min_fresh or not facts.may_be_stale:
         return None
     staleness = -remaining
     if staleness < while_revalidating(facts, policy):
-        return serve(asked, stored, now, policy, refresh=True, stale=True)
+        return serve_at(asked, stored, facts, age, remaining, policy, b"", True, True)
     if wanted.max_stale and staleness <= wanted.max_stale:
-        return serve(asked, stored, now, policy, stale=True)
+        return serve_at(asked, stored, facts, age, remaining, policy, b"", False, True)
     return None
 
 

@@ -21,13 +21,13 @@ from __future__ import annotations
 from math import log
 from random import Random
 
-_FARTHEST = 37.0
+FARTHEST = 37.0
 """-ln of the smallest u that is drawn."""
 
 
 def refreshes_early(remaining: float, effort: float, beta: float, random: Random) -> bool:
     """Whether this request, with `remaining` seconds of freshness left, is the one to refresh."""
     scale = effort * beta
-    if remaining > scale * _FARTHEST:
+    if remaining > scale * FARTHEST:
         return False
     return scale * -log(1.0 - random.random()) >= remaining

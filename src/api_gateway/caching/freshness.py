@@ -79,7 +79,9 @@ def facts_of(
 ) -> Facts:
     """Read the facts of an answer; `directives` are its own, if somebody has read them already."""
     pairs = headers.pairs
-    first = dict(reversed(pairs))
+    first = dict(pairs)
+    if len(first) != len(pairs):
+        first = dict(reversed(pairs))
     expires = headers.get_all("expires") if b"expires" in first else []
     last_modified = first.get(b"last-modified", b"")
     if directives is None:

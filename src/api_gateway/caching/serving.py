@@ -23,6 +23,7 @@ from api_gateway.caching.byte_range import wanted_part
 from api_gateway.caching.cache_policy import CachePolicy
 from api_gateway.caching.cache_request import CacheRequest
 from api_gateway.caching.cache_status import CACHE_STATUS, hit
+from api_gateway.caching.freshness import Facts
 from api_gateway.caching.stored_response import StoredResponse
 from api_gateway.caching.validation import client_is_current, not_modified_fields
 from api_gateway.caching.verdicts import Serve
@@ -46,9 +47,25 @@ def serve(
     stale: bool = False,
 ) -> Serve:
     """Answer `asked` with `stored`; `entry` is for `Cache-Status` if it is no plain hit."""
-    facts, status, body = stored.facts, stored.status, stored.body
+    facts = stored.facts
+    age = facts.age(now)
+    return serve_at(asked, stored, facts, age, facts.lifetime(policy) - age, policy, entry, refresh, stale)
+
+
+def serve_at(
+    asked: CacheRequest,
+    stored: StoredResponse,
+    facts: Facts,
+    age: float,
+    remaining: float,
+    policy: CachePolicy,
+    entry: bytes = b"",
+    refresh: bool = False,
+    stale: bool = False,
+) -> Serve:
+    """See `serve`, for whoever knows how old `stored` is, and how long it is fresh."""
+    status, body, pairs = stored.status, stored.body, facts.pairs
     request = asked.request
-    pairs = facts.pairs
     if asked.conditional and 200 <= status < 300 and client_is_current(request.headers, facts):
         status, body, pairs = 304, b"", not_modified_fields(pairs)
     elif request.method == "HEAD":
@@ -62,8 +79,7 @@ def serve(
             place = b"bytes %d-%d/%d" % (start, end - 1, whole) if end else b"bytes */%d" % whole
             pairs = [pair for pair in pairs if pair[0] != b"content-length"]
             pairs += [(b"content-length", b"%d" % len(body)), (b"content-range", place)]
-    age = facts.age(now)
     if not entry:
-        entry = hit(policy.name, floor(facts.lifetime(policy) - age))
-    pairs = [*pairs, (b"age", b"%d" % age), (CACHE_STATUS, entry)]
-    return Serve(status, Headers.from_pairs(pairs), body, stored, refresh, stale)
+        entry = hit(policy.name, floor(remaining))
+    headers = Headers.from_pairs([*pairs, (b"age", b"%d" % age), (CACHE_STATUS, entry)])
+    return tuple.__new__(Serve, (status, headers, body, stored, refresh, stale))

@@ -131,7 +131,7 @@ class CacheMiddleware:
             variants = nearby.find(asked.key) if nearby is not None else await self.keeper.look_up(asked.key)
         decision = decide(asked, variants, self._wall(), self._policy, self._random)
         if isinstance(decision, Serve):
-            self.counts.add("stale" if decision.stale else "hit")
+            self.counts.requests["stale" if decision.stale else "hit"] += 1
             if decision.refresh:
                 self._refresher.refresh(asked, decision.stored, context, call_next)
             return cached_answer(decision)
@@ -153,7 +153,7 @@ class CacheMiddleware:
         except GatewayError:
             self.counts.add("bypass" if asked.bypass is not None else "error")
             raise
-        self.counts.add(result)
+        self.counts.requests[result] += 1
         return response
 
     async def _together(

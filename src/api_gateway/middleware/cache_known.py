@@ -40,8 +40,9 @@ class Known:
 
     def discard(self, key: str) -> None:
         """Forget `key`."""
-        self._young.pop(key, None)
-        self._old.pop(key, None)
+        if self._young or self._old:
+            self._young.pop(key, None)
+            self._old.pop(key, None)
 
     def since(self, key: str) -> float | None:
         """When `key` was last added; None if it was not, or too long ago."""
