@@ -22,7 +22,7 @@ class ChunkBuffer:
     def __init__(self) -> None:
         self._chunks: list[bytes] = []
         self._dropped = 0
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: set[asyncio.Future[None]] | None = None
         self.size = 0
 
     @property
@@ -56,6 +56,8 @@ class ChunkBuffer:
 
     async def news(self) -> None:
         """Wait until somebody calls `wake`."""
+        if self._waiting is None:  # nobody waits for most bodies but their own reader
+            self._waiting = set()
         future = asyncio.get_running_loop().create_future()
         self._waiting.add(future)
         try:
@@ -65,6 +67,6 @@ class ChunkBuffer:
 
     def wake(self) -> None:
         """Something has happened: let everybody look."""
-        for future in self._waiting:
+        for future in self._waiting or ():
             if not future.done():
                 future.set_result(None)

@@ -27,7 +27,7 @@ What it does not do: decide what may be kept or shared (`caching/`), or put it a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Protocol, cast
 
 from api_gateway.core.response import Response
@@ -141,7 +141,8 @@ class Fill:
         self._readers.discard(reader)
         if self.too_large:
             self._drop_what_all_have()
-        await self._abandon_if_alone()
+        if not self._readers:
+            await self._abandon_if_alone()
 
     async def _pull(self) -> None:
         """One chunk, in the task of the only reader."""
@@ -241,9 +242,9 @@ class Reader:
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
-    async def __anext__(self) -> bytes:
-        return await self._fill.next_chunk(self)
+    def __anext__(self) -> Awaitable[bytes]:  # no coroutine of its own around that of the fill
+        return self._fill.next_chunk(self)
 
-    async def aclose(self) -> None:
+    def aclose(self) -> Awaitable[None]:
         """Read no more."""
-        await self._fill.leave(self)
+        return self._fill.leave(self)
