@@ -132,7 +132,9 @@ class MemoryCacheStore:
             if old is not None:
                 self._replace(key, old, _others(old, response, now))
             return
-        ends = now + int(min(lifetime, LONGEST_LIFETIME) * NANOSECONDS)
+        if lifetime > LONGEST_LIFETIME:
+            lifetime = LONGEST_LIFETIME
+        ends = now + int(lifetime * NANOSECONDS)
         if old is not None:
             self._replace(key, old, [(response, ends), *_others(old, response, now)])
             return

@@ -68,4 +68,7 @@ def useful_for(
     end = born + lifetime
     if validates and end < now:  # one that other caches have kept for long is worth validating, too
         end = now
-    return max(0.0, end + beyond - now)
+    end += beyond
+    if end < now:
+        end = now
+    return end - now
