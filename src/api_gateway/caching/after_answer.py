@@ -88,14 +88,14 @@ def after_answer(
         if instead is not None:
             return instead
     if method == "HEAD":
-        if status != 200 or stored is None or stored.status != 200:
-            return Nothing("it has no body")
-        if not head_agrees(stored, headers):
-            return Invalidate((asked.key,))
-        merged = _merged(asked, stored, headers, asked_at, answered_at, policy)
-        return Merge(*merged, None) if merged[1] else Nothing("no-store")
+        return _about_the_whole(asked, stored, status, headers, asked_at, answered_at, policy)
     whole = body if isinstance(body, bytes) else b""
-    outcome = _stored(asked, status, headers, whole, asked_at, answered_at, policy)
+    first = dict(headers.pairs)
+    outcome: Store | Nothing | None = None
+    if len(first) == len(headers.pairs):
+        outcome = plain_outcome(asked, status, headers, first, whole, asked_at, answered_at, policy)
+    if outcome is None:
+        outcome = _stored(asked, status, headers, whole, asked_at, answered_at, policy)
     if stored is not None and isinstance(outcome, Nothing):
         replaces = (200 <= status < 400 and status not in _SAYS_NOTHING) or status in _OUT_OF_DATE
         if replaces:
@@ -129,13 +129,7 @@ def _stored(
     answered_at: float,
     policy: CachePolicy,
 ) -> Store | Nothing:
-    first = dict(headers.pairs)
-    if len(first) == len(headers.pairs):
-        plain = plain_outcome(asked, status, headers, first, body, asked_at, answered_at, policy)
-        if plain is not None:
-            return plain
-    else:
-        first = _first(headers)
+    first = _first(headers)
     directives = response_directives(headers.get_all("cache-control"))
     cookies = policy.store_set_cookie
     why = why_not_stored(status, first, directives, authorized=asked.authorized, cookies=cookies)
@@ -167,6 +161,24 @@ def _stored(
         first.get(b"content-length"),
         not TAG_FIELDS.isdisjoint(first),
     )
+
+
+def _about_the_whole(
+    asked: CacheRequest,
+    stored: StoredResponse | None,
+    status: int,
+    headers: Headers,
+    asked_at: float,
+    answered_at: float,
+    policy: CachePolicy,
+) -> Merge | Invalidate | Nothing:
+    """What the answer to a HEAD says about what is stored."""
+    if status != 200 or stored is None or stored.status != 200:
+        return Nothing("it has no body")
+    if not head_agrees(stored, headers):
+        return Invalidate((asked.key,))
+    merged = _merged(asked, stored, headers, asked_at, answered_at, policy)
+    return Merge(*merged, None) if merged[1] else Nothing("no-store")
 
 
 def _first(headers: Headers) -> dict[bytes, bytes]:

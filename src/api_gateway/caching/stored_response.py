@@ -21,9 +21,6 @@ from api_gateway.core.headers import Headers
 SelectingFields = tuple[tuple[str, tuple[str, ...]], ...]
 """For each request field that `Vary` names, in lower case and sorted: its normalised members (RFC 9111 4.1)."""
 
-_OVERHEAD = 512
-"""Bytes that the objects around one answer take, about."""
-
 
 @dataclass(slots=True, eq=False)
 class StoredResponse:
@@ -70,11 +67,3 @@ class StoredResponse:
     def effort(self) -> float:
         """Seconds that it took to get it: what an early refresh weighs (`early_refresh.py`)."""
         return max(0.0, self.answered_at - self.asked_at)
-
-    @property
-    def size(self) -> int:
-        """Bytes it takes in memory, about."""
-        size = len(self.body) + _OVERHEAD
-        for name, value in self.headers.pairs:  # a loop takes half of what `sum` and `map` take for so few
-            size += len(name) + len(value)
-        return size
