@@ -166,30 +166,28 @@ class S3Fifo(Generic[Value]):
             if victim is not None:
                 break
         assert victim is not None, "the last step takes whatever is next"
-        entry = self._take(victim)
-        assert entry is not None, "it was the first of a queue"
+        key, entry = victim
+        del self._entries[key]
+        self.size -= entry.size
         self.evictions += 1
-        self._forgotten(victim, entry.value)
+        self._forgotten(key, entry.value)
 
-    def _end_of_small(self, last: bool) -> str | None:
-        key = next(iter(self._small))
-        entry = self._small[key]
+    def _end_of_small(self, last: bool) -> tuple[str, _Entry[Value]] | None:
+        key, entry = first = self._small.popitem(last=False)
+        self._small_size -= entry.size
         if entry.uses < _PROVEN or last:
             self._ghosts[hash(key)] = None
             if len(self._ghosts) > len(self._entries):
                 self._ghosts.popitem(last=False)
-            return key
-        del self._small[key]
-        self._small_size -= entry.size
+            return first
         entry.uses, entry.in_main = 0, True
         self._main[key] = entry
         return None
 
-    def _end_of_main(self, last: bool) -> str | None:
-        key = next(iter(self._main))
-        entry = self._main[key]
+    def _end_of_main(self, last: bool) -> tuple[str, _Entry[Value]] | None:
+        key, entry = first = self._main.popitem(last=False)
         if not entry.uses or last:
-            return key
+            return first
         entry.uses -= 1
-        self._main.move_to_end(key)
+        self._main[key] = entry
         return None
