@@ -27,7 +27,7 @@ _FIELDS = st.fixed_dictionaries(
         "content-type": st.just("text/plain"),
         "expires": st.sampled_from([date(9), "0"]),
         "age": st.sampled_from(["5", "x"]),
-        "vary": st.sampled_from(["accept", "*"]),
+        "vary": st.sampled_from(["accept", "Accept-Encoding, x-a", "", "*", "a b"]),
         "set-cookie": st.just("a=b"),
         "connection": st.just("x-a"),
         "cache-tag": st.just("a, b"),
@@ -60,7 +60,7 @@ def test_the_short_way_finds_what_the_long_way_finds(
     fields: dict[str, str], status: int, took: float, at: float, keep: float, namespace: str, *, authorized: bool
 ) -> None:
     policy = CachePolicy(early_refresh=0, keep=keep, namespace=namespace, stale_if_error=7.0)
-    asked = asking(*([("authorization", "x")] if authorized else []), policy=policy)
+    asked = asking(("accept-encoding", "gzip"), *([("authorization", "x")] if authorized else []), policy=policy)
     either = [
         _seen(answering(asked, *fields.items(), *more, status=status, took=took, at=at, policy=policy))
         for more in ((), _TWICE)
@@ -77,6 +77,7 @@ _PLAIN = {b"date": date().encode(), b"cache-control": b"max-age=60"}
 
 def test_the_common_answer_goes_the_short_way() -> None:
     assert isinstance(_short(_PLAIN), Store)
+    assert isinstance(_short({**_PLAIN, b"vary": b"accept-encoding"}), Store)
     assert _short({**_PLAIN, b"cache-control": b"no-store"}) == Nothing("no-store")
 
 
@@ -89,12 +90,13 @@ def test_an_answer_with_a_field_that_has_a_say_of_its_own_goes_the_long_way(name
     "other",
     [
         {b"cache-control": b"max-age=60, " + b"x" * 128},
+        {b"vary": b"x, " * 43 + b"x"},
         {b"cache-control": b"public"},
         {b"cache-control": b'max-age=60, private="x-a"'},
         {b"date": b"today"},
         {b"date": b"Saturday, 21-Nov-26 13:00:00 GMT"},
     ],
-    ids=["long", "no lifetime", "a field withheld", "no date", "an old form of date"],
+    ids=["long", "long Vary", "no lifetime", "a field withheld", "no date", "an old form of date"],
 )
 def test_an_answer_that_takes_more_than_arithmetic_goes_the_long_way(other: dict[bytes, bytes]) -> None:
     assert _short({**_PLAIN, **other}) is None

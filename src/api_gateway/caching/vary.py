@@ -22,6 +22,7 @@ Source: RFC 9111 section 4.1; RFC 9110 sections 12.5.3, 12.5.4 and 12.5.5.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from hashlib import sha256
 
 from api_gateway.caching.stored_response import SelectingFields
@@ -31,6 +32,7 @@ _NAME = re.compile(r"[a-z0-9!#$%&'+.^_`|~-]+")
 _MEMBER = re.compile(r'((?:[^",]|"(?:[^"\\]|\\.)*")*)(?:,|$)', re.DOTALL)
 _WEIGHT = re.compile(r";[ \t]*q=([01](?:\.[0-9]{0,3})?)$")
 _SINGLE = frozenset({"cookie", "from", "origin", "referer", "user-agent"})
+_LONGEST_REMEMBERED = 128
 _SECRET = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
 
 
@@ -57,6 +59,17 @@ def agrees(selecting: SelectingFields, headers: Headers) -> bool:
 def _form(name: str, lines: list[str]) -> tuple[str, ...]:
     if not lines:
         return ()
+    if len(lines) == 1 and len(lines[0]) <= _LONGEST_REMEMBERED and name not in _SECRET:
+        return _remembered(name, lines[0])
+    return _formed(name, lines)
+
+
+@lru_cache(maxsize=512)  # browsers say the same: half of what a hit of an answer that varies would take
+def _remembered(name: str, line: str) -> tuple[str, ...]:
+    return _formed(name, [line])
+
+
+def _formed(name: str, lines: list[str]) -> tuple[str, ...]:
     members = [line.strip(" \t") for line in lines] if name in _SINGLE else _members(", ".join(lines))
     if name in ("accept-encoding", "accept-language"):
         members = [_weighed(member.lower()) for member in members if member] or [""]
