@@ -393,3 +393,14 @@ async def test_many_tasks_at_once_need_no_lock() -> None:
 
     await asyncio.gather(*(work(number) for number in range(10)))
     assert store.bytes <= 50_000
+
+
+async def test_asked_at_once_it_is_the_same_store() -> None:
+    store, _ = make()
+    nearby = store.nearby
+    assert nearby is not None
+    kept = answer(b"body")
+    nearby.keep("key", kept, 10)
+    assert list(await store.get("key")) == [kept]
+    await store.delete("key")
+    assert nearby.find("key") == ()

@@ -26,3 +26,13 @@ def test_the_oldest_is_forgotten_where_there_is_no_room() -> None:
     known.discard("a")
     known.discard("a")
     assert known.since("a") is None
+
+
+def test_what_it_remembers_is_bounded() -> None:
+    clock = ManualClock()
+    known = Known(5.0, clock, most=100)
+    for number in range(1000):
+        known.add(f"key {number}")
+        assert len(known) <= 100
+        assert known.since(f"key {max(0, number - 49)}") is not None, "the newest half is always known"
+    assert known.since("key 0") is None

@@ -19,7 +19,7 @@ there: as many bytes as `Content-Length` announces or, without one, up to a clea
 | a reader is slow                       | up to `limit` bytes wait for it; beyond, all go at the slowest's pace|
 
 Bound: `limit` bytes in memory, and as much for a slow reader of a body that is larger.
-Cost: about 10 us for a body of one chunk with one reader. A second reader costs a task.
+Cost: about 20 us for a body of one chunk with one reader. A second reader costs a task.
 
 What it does not do: decide what may be kept or shared (`caching/`), or put it anywhere (`cache.py`).
 """

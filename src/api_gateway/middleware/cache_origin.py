@@ -1,8 +1,8 @@
 """Cache origin: what happens when a cache's request goes to the service, from its answer to what is kept.
 
-Rule: one answer, one outcome (`caching/after_answer.py`), done here: the body is teed, a 304 becomes the stored
-answer, what a change made untrue is forgotten, a failure gives way to a stale answer. Where others wait, the flight
-lands as soon as the head tells what is theirs; it lands in any case. An answer that is not handed on is closed.
+Rule: one answer, one outcome (`caching/after_answer.py`), done here: a body that streams is teed, a 304 becomes the
+stored answer, what a change made untrue is forgotten, a failure gives way to a stale answer. Where others wait, the
+flight lands as soon as the head tells what is theirs; it lands in any case. An answer that is not handed on is closed.
 
 What it does not do: look into the store before asking, or join anybody's flight (`cache.py`).
 """
