@@ -156,11 +156,11 @@ class Origin:
         entry = forwarded(self._policy.name, decision.reason, response.status, outcome.ttl, fits)
         response.headers = Headers.from_pairs([*headers.pairs, (CACHE_STATUS, entry)])
         if fits and isinstance(body, bytes):  # all there: nothing to collect, and the head has it already
-            if flight is None:
-                self._keeper.keep(key, outcome.head, outcome.lifetime, None)
-            else:
-                flight.say(tuple.__new__(Kept, (outcome.head,)) if shared else ALONE)
-                self._keeper.keep(key, outcome.head, outcome.lifetime, flight.end)
+            if flight is not None and shared:
+                flight.say(Kept(outcome.head))
+            elif flight is not None:
+                flight.land(ALONE)
+            self._keeper.keep(key, outcome.head, outcome.lifetime, None if flight is None else flight.end)
             return response
         delivery = Delivery(key, flight, outcome, self._keeper, self.unshared)
         if not fits:
