@@ -1,0 +1,105 @@
+"""Words: the one line that a picture says of a step, the fact that decided.
+
+Rule: first what it did other than to pass on, then whom it chose, then the state that it decided by (what changed
+before what stayed), then what it found out and changed. As much of that as fits, in whole facts.
+
+What it does not do: know the layers. A router is known by its winner and a service by its endpoints; of all others
+the facts are told as they name them.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+
+from api_gateway.core.xray.facts import Fact, Facts
+from api_gateway.core.xray.step import Step
+from api_gateway.plotting.xray.rows import Row
+
+LONGEST = 60
+"""Characters of a line."""
+_APART = ", "
+_CHOICES = {"endpoints", "rejected"}
+_COUNTS = {"attempts", "service", "tried", "upstream_duration"}  # the inner steps show them
+
+
+def line_for(row: Row, endpoint: str) -> str:
+    """What is said of a row; `endpoint` is the one that was asked last."""
+    step = row.step
+    if not row.decided:
+        return "only passed on" if len(row.steps) == 1 else f"only passed on: {_fitting([s.name for s in row.steps])}"
+    return _fitting([*_chosen(step, endpoint), *_verdict(step), *_state(step), *_found(step), *_changes(step)])
+
+
+def short(url: str) -> str:
+    """An endpoint's address without its scheme."""
+    return url.rpartition("://")[2]
+
+
+def _fitting(facts: Sequence[str]) -> str:
+    """As many whole facts as there is room for, the first one in any case."""
+    line = textwrap.shorten(facts[0], LONGEST, placeholder=" ...") if facts else ""
+    for fact in facts[1:]:
+        if len(line) + len(_APART) + len(fact) <= LONGEST:
+            line += _APART + fact
+    return line
+
+
+def _verdict(step: Step) -> Iterator[str]:
+    did, _, came = step.outcome.partition(": ")[0].partition(", ")
+    if not came:
+        yield did
+    elif not came.endswith("came back"):
+        yield came
+    elif len(step.inner) > 1:
+        yield did
+
+
+def _chosen(step: Step, endpoint: str) -> Iterator[str]:
+    rejected, endpoints = step.before.get("rejected"), step.before.get("endpoints")
+    if isinstance(rejected, Mapping):
+        yield f"chose {step.before.get('winner') or 'no route'}, rejected {len(rejected)}"
+    if isinstance(endpoints, Mapping):
+        counts = " / ".join(str(one.get("in flight")) for one in endpoints.values() if isinstance(one, Mapping))
+        yield f"chose {short(endpoint) if 'attempts' in step.found else 'nobody'} (in flight {counts})"
+
+
+def _state(step: Step) -> Iterator[str]:
+    if not _CHOICES.isdisjoint(step.before):
+        return
+    before, after = dict(_leaves(step.before)), dict(_leaves(step.after))
+    for path, was in before.items():
+        if after.get(path, was) != was:
+            yield f"{path[-1]} {was} \u2192 {after[path]}"
+    yield from (f"{path[-1]} {was}" for path, was in before.items() if after.get(path, was) == was)
+
+
+def _leaves(facts: Facts, inside: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Facts, and those inside of facts, by the names on the way to them."""
+    for name, fact in facts.items():
+        if isinstance(fact, Mapping):
+            yield from _leaves(fact, (*inside, name))
+        elif isinstance(fact, str | int | float):
+            yield (*inside, name), _text(fact)
+
+
+def _text(fact: Fact) -> str:
+    if isinstance(fact, bool):
+        return "yes" if fact else "no"
+    return f"{fact:.3g}" if isinstance(fact, float) else str(fact)
+
+
+def _found(step: Step) -> Iterator[str]:
+    if _CHOICES.isdisjoint(step.before):
+        known = {name: fact for name, fact in step.found.items() if name not in _COUNTS}
+        yield from (f"{path[-1].replace('_', ' ')} {fact}" for path, fact in _leaves(known))
+
+
+def _changes(step: Step) -> Iterator[str]:
+    for changes, whose in ((step.request, "request"), (step.response, "response")):
+        for name, fact in changes.items():
+            if isinstance(fact, str):
+                yield f"{whose}'s {name} {fact}"
+            elif isinstance(fact, Sequence):
+                names = ", ".join(str(line).partition(":")[0] for line in fact)
+                yield f"{name.removeprefix('headers ')} {fact[0] if len(fact) == 1 else names}"
