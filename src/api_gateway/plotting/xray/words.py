@@ -37,9 +37,9 @@ def short(url: str) -> str:
 
 
 def _fitting(facts: Sequence[str]) -> str:
-    """As many whole facts as there is room for, the first one in any case."""
+    """As many whole facts as there is room for, each once, the first one in any case."""
     line = textwrap.shorten(facts[0], LONGEST, placeholder=" ...") if facts else ""
-    for fact in facts[1:]:
+    for fact in list(dict.fromkeys(facts))[1:]:
         if len(line) + len(_APART) + len(fact) <= LONGEST:
             line += _APART + fact
     return line
@@ -65,13 +65,15 @@ def _chosen(step: Step, endpoint: str) -> Iterator[str]:
 
 
 def _state(step: Step) -> Iterator[str]:
+    """The state of that name, what changed, then what did not: numbers before texts, what is outside before inside."""
     if not _CHOICES.isdisjoint(step.before):
         return
-    before, after = dict(_leaves(step.before)), dict(_leaves(step.after))
-    for path, was in before.items():
-        if after.get(path, was) != was:
-            yield f"{path[-1]} {was} \u2192 {after[path]}"
-    yield from (f"{path[-1]} {was}" for path, was in before.items() if after.get(path, was) == was)
+    after = dict(_leaves(step.after))
+    became = [(path, was, after.get(path, was)) for path, was in _leaves(step.before)]
+    became.sort(key=lambda fact: (fact[0] != ("state",), fact[1] == fact[2], len(fact[0]), not fact[1][:1].isdigit()))
+    for path, was, now in became:
+        told = was if was == now else f"{was} \u2192 {now}"
+        yield told if path == ("state",) else f"{path[-1]} {told}"
 
 
 def _leaves(facts: Facts, inside: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
