@@ -59,3 +59,8 @@ class ExplainableLoadBalancer(LoadBalancer, Protocol):
     def state_for(self, endpoints: Sequence[Endpoint], request: Request, context: RequestContext) -> Facts:
         """What it knows of `endpoints` now, such as whose turn it is; asking changes nothing."""
         ...
+
+
+def loads(endpoints: Sequence[Endpoint]) -> Facts:
+    """What each has in flight for each unit of its weight, by which several policies go."""
+    return {"load": {endpoint.url: round(endpoint.in_flight / endpoint.weight, 3) for endpoint in endpoints}}
