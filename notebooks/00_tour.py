@@ -134,25 +134,22 @@ assert said == ["outer in", "inner in", "inner out", "outer out"]
 # %%
 from api_gateway.transport.in_process import InProcessTransport
 
-
-def copy(name: str):
-    return FakeService(0.02, random=Random(1), name=name)  # each answer takes 20 ms, and says who gave it
-
-
-two = {"in-process://a": copy("a"), "in-process://b": copy("b")}
-orders = BackendService("orders", [Endpoint(url) for url in two], InProcessTransport(two))
+a, b = (FakeService(0.02, random=Random(1), name=name) for name in "ab")  # each answer takes 20 ms
+handlers = {"in-process://a": a, "in-process://b": b}
+orders = BackendService("orders", [Endpoint(url) for url in handlers], InProcessTransport(handlers))
 
 
 # %%
-async def ask(handler, times: int) -> list:
-    return [await (await handler(Request("GET", "/"), RequestContext())).json() for _ in range(times)]
+async def send(handler, times: int) -> list[tuple[int, str]]:
+    contexts = [RequestContext() for _ in range(times)]
+    statuses = [(await handler(Request("GET", "/"), context)).status for context in contexts]
+    return [(status, context.endpoint) for status, context in zip(statuses, contexts, strict=True)]
 
 
-by = [answer["service"] for answer in run(ask, orders, 4)]
-print(*by)
+print(*run(send, orders, 4), sep="\n")
 
 # %%
-assert by == ["a", "b", "a", "b"]
+assert (a.arrived, b.arrived) == (2, 2)
 
 # %% [markdown]
 # `InProcessTransport` calls a function; `Http1Transport` in its place would open a socket. Nothing else would change.
@@ -219,30 +216,154 @@ from api_gateway.middleware.retry import RetryMiddleware
 from api_gateway.resilience.backoff import Backoff
 
 broken = FakeService(0.02, error_rate=1, random=Random(1), name="a")
-mixed = {"in-process://a": broken, "in-process://b": two["in-process://b"]}
-
-
-def retrying() -> RetryMiddleware:
-    wait = Backoff(10_000_000, 100_000_000, Random(1))  # at most 10 ms, then at most twice as long, up to 100 ms
-    return RetryMiddleware(2, wait, budget=None, on=[500], clock=VirtualClock())
-
+mixed = {"in-process://a": broken, "in-process://b": b}
+endpoints, transport = [Endpoint(url) for url in mixed], InProcessTransport(mixed)
+milliseconds = 1_000_000
+retry = RetryMiddleware(3, Backoff(10 * milliseconds, 100 * milliseconds, Random(1)), budget=None, on=[500])
 
 # %%
-async def retried(times: int) -> list[tuple[int, int, str]]:
-    backend = BackendService("orders", [Endpoint(url) for url in mixed], InProcessTransport(mixed),
-                             middleware=[retrying()], clock=VirtualClock())  # fmt: skip
-    contexts = [RequestContext() for _ in range(times)]
-    answers = [await backend(Request("GET", "/"), context) for context in contexts]
-    return [(one.status, context.attempts, context.endpoint) for one, context in zip(answers, contexts, strict=True)]
-
-
-outcomes = run(retried, 4)
-print(*outcomes, sep="\n")
+before = run(send, BackendService("orders", endpoints, transport), 4)
+after = run(send, BackendService("orders", endpoints, transport, middleware=[retry]), 4)
+print("without", [status for status, _ in before])
+print("with   ", after)
 
 # %%
-assert all(status == 200 and endpoint == "in-process://b" for status, _, endpoint in outcomes)
-assert sorted(attempts for _, attempts, _ in outcomes)[-1] == 2
+assert sorted(status for status, _ in before) == [200, 200, 500, 500]
+assert set(after) == {(200, "in-process://b")} and retry.retries == 4
 
 # %% [markdown]
-# To `b`: the context remembers who was tried, and the next try avoids them. Four requests, four good answers, and the
-# clients know nothing.
+# To `b`: the context remembers who was tried, and the next try avoids them. It waits a little first (the *backoff*), by
+# chance, so that a thousand clients do not come back together.
+#
+# But if everything is broken, retries are more load on a service that is ill (`05_retry_storms`). So there is a layer
+# that stops asking, the **circuit breaker**. It is *closed* while all is well, *open* when half of the last four calls
+# failed, and after 5 s *half open*: one call may try.
+
+# %%
+import asyncio
+import logging
+import sys
+
+from api_gateway.middleware.circuit_breaking import CircuitBreakingMiddleware
+from api_gateway.resilience.circuit_breaker import CircuitBreaker
+from api_gateway.resilience.outcome_window import CountWindow
+
+
+logging.basicConfig(stream=sys.stdout, format="log: %(message)s")
+dead = FakeService(0.02, error_rate=1, random=Random(1), name="dead")
+breaker = CircuitBreaker(CountWindow(4), min_calls=4, failure_rate=0.5, open_for=5 * second, half_open_calls=1)
+
+
+# %%
+async def one_each_second(seconds: int) -> list[int]:
+    layer = CircuitBreakingMiddleware("orders", breaker, clock=VirtualClock())
+    transport = InProcessTransport({"in-process://dead": dead})
+    service = BackendService("orders", [Endpoint("in-process://dead")], transport, middleware=[layer])
+    gateway, statuses = ApiGateway(Router([Route("/*", "orders")]), {"orders": service}), []
+    for _ in range(seconds):
+        statuses.append((await gateway.handle(Request("GET", "/"))).status)
+        await asyncio.sleep(1)
+    return statuses
+
+
+statuses = run(one_each_second, 12)
+print(statuses, "asked the service", dead.arrived, "times")
+
+# %%
+assert statuses == [500] * 4 + [503] * 4 + [500] + [503] * 3 and dead.arrived == 5
+
+# %% [markdown]
+# Four failures, then 503 at once, without a call. At 8 s the circuit is half open, one call tries, fails, and it is open
+# again. The service has its peace, and clients have a quick answer instead of a slow one.
+#
+# > **In an interview:** "A retry is for one bad call, a breaker for a bad service. The retry stands outside of the
+# > breaker, so the breaker counts each try, and an open circuit ends the trying."
+
+# %% [markdown]
+# ## 7. The same, written down
+#
+# Nobody builds a gateway by hand. All of the above, and what else belongs there, is twenty lines of configuration
+# (YAML, when it is a file: `examples/gateway.yaml`). `build.py` makes the objects, and THE order is stated there.
+
+# %%
+ORDERS = {
+    "load_balancer": "least_connections",
+    "retry": {"attempts": 3, "on": [500], "backoff": "20ms"},
+    "circuit_breaker": {"window": 20, "min_calls": 10, "failure_rate": 0.5, "open_for": "5s"},
+    "concurrency": {"limit": 10},
+}
+ROUTES = [{"path": "/api/orders/{id}", "service": "orders", "methods": ["GET"]},
+          {"path": "/api/orders", "service": "orders", "methods": ["POST"]},
+          {"path": "/api/users/*", "service": "users"}]  # fmt: skip
+
+# %%
+CONFIGURATION = {
+    "middleware": ["request_id", {"rate_limit": {"rate": "1/s", "burst": 10, "key": "client_ip"}}, {"deadline": "1s"}],
+    "services": {"orders": ORDERS},
+    "routes": ROUTES,
+}
+
+
+# %%
+def built(broken: str) -> ApiGateway:
+    """Three copies of `orders`; a broken one fails after 10 ms, a good one answers after 45."""
+    copies = [FakeService(0.01, error_rate=1, random=Random(1), workers=9) if name in broken
+              else FakeService(0.045, random=Random(1), workers=9) for name in "abc"]  # fmt: skip
+    return build_gateway(CONFIGURATION, {"orders": copies, "users": hello}, clock=VirtualClock(), random=Random(1))
+
+
+# %%
+async def answers_of(gateway: ApiGateway, *asked: tuple[str, str]) -> list[int]:
+    async with gateway:
+        return [(await gateway.handle(Request(*one))).status for one in asked]
+
+
+statuses = run(lambda: answers_of(built("a"), ("GET", "/api/orders/7"), ("PUT", "/api/orders/7"), ("GET", "/api")))
+print(statuses)
+
+# %%
+assert statuses == [200, 405, 404]
+
+# %% [markdown]
+# ## 8. The X-ray
+#
+# A request passes more than a dozen decisions, and its answer tells of none. `gateway.explain` handles a request as
+# `handle` does, and writes each of them down, with the **state** by which it was made.
+#
+# Copy 0 is broken, and fails fast: after 10 ms, where the others answer after 45. Other clients are there, one more every
+# 20 ms. Then comes our request.
+#
+# Before you look: the balancer picks the copy with the *fewest requests in flight*. Which of the three is that?
+
+
+# %%
+async def explained(broken: str, others: int, every: float = 0.02):
+    async with built(broken) as gateway:
+        tasks = []
+        for number in range(others):
+            tasks.append(asyncio.create_task(gateway.handle(Request("GET", f"/api/orders/{number}"))))
+            await asyncio.sleep(every)
+        return await gateway.explain(Request("GET", "/api/orders/7"))
+
+
+xray = run(explained, "a", others=5)
+print(xray)
+
+# %% [markdown]
+# **How to read it.** A line is a step: when it began, how long it took *itself*, what it did. Under it is what it went
+# by (`->` where that changed while the request was further in), what it found out, and what it changed. Further to the
+# right is further in.
+#
+# The same as data, for a program, or for an assert:
+
+# %%
+first, second_try = [step for step in xray.steps if step.name == "backend service orders"]
+bucket, circuit, routing = (xray.step(name) for name in ("rate limit", "circuit breaking", "router"))
+print("tokens      ", bucket.before["client_ip:1/s"]["remaining"], "->", bucket.after["client_ip:1/s"]["remaining"])
+print("rejected    ", *routing.before["rejected"].items(), sep="\n    ")
+print("in flight   ", {url: told["in flight"] for url, told in first.before["endpoints"].items()})
+print("circuit     ", circuit.before["state"], circuit.before["calls"], "calls,", circuit.before["failed"], "failed")
+print("tries       ", first.found["endpoint"], first.outcome, "and", second_try.found["endpoint"], second_try.outcome)
+
+# %%
+assert 0

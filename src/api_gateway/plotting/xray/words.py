@@ -71,7 +71,10 @@ def _state(step: Step) -> Iterator[str]:
     after = dict(_leaves(step.after))
     became = [(path, was, after.get(path, was)) for path, was in _leaves(step.before)]
     became.sort(key=lambda fact: (fact[0] != ("state",), fact[1] == fact[2], len(fact[0]), not fact[1][:1].isdigit()))
+    depths: dict[str, int] = {}
     for path, was, now in became:
+        if len(path) > depths.setdefault(path[-1], len(path)):
+            continue  # a part of what is said already
         told = was if was == now else f"{was} \u2192 {now}"
         yield told if path == ("state",) else f"{path[-1]} {told}"
 
