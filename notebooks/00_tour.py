@@ -19,12 +19,8 @@
 # event loop never waits, so a second of waiting takes none of yours, and each run is the same. `run` starts it.
 
 # %%
-from random import Random
-
-from api_gateway import ApiGateway, BackendService, Endpoint, Request, RequestContext, Response, Route, Router
-from api_gateway import build_gateway, chain
-from api_gateway.plotting.xray import picture
-from api_gateway.simulation import FakeService, VirtualClock, run
+from api_gateway import Request, RequestContext, Response
+from api_gateway.simulation import run
 
 # %% [markdown]
 # ## The words
@@ -59,6 +55,8 @@ assert (response.status, response.body) == (200, b"hello from /greeting")
 # one wins?
 
 # %%
+from api_gateway import ApiGateway, Route, Router
+
 router = Router([Route("/orders/{id}", "orders"), Route("/orders/new", "drafts", methods=["GET"]),
                  Route("/hello/*", "hello", methods=["GET"])])  # fmt: skip
 for path in ("/orders/7", "/orders/new", "/hello/you/there"):
@@ -109,6 +107,8 @@ def told_by(name: str):
 
 
 # %%
+from api_gateway import chain
+
 said = []
 onion = chain([told_by("outer"), told_by("inner")], hello)
 run(onion, Request("GET", "/"), RequestContext())
@@ -132,6 +132,10 @@ assert said == ["outer in", "inner in", "inner out", "outer out"]
 # asks one of them. Who? Here nobody says, so they take turns: **round robin**.
 
 # %%
+from random import Random
+
+from api_gateway import BackendService, Endpoint
+from api_gateway.simulation import FakeService
 from api_gateway.transport.in_process import InProcessTransport
 
 a, b = (FakeService(0.02, random=Random(1), name=name) for name in "ab")  # each answer takes 20 ms
@@ -157,11 +161,10 @@ assert (a.arrived, b.arrived) == (2, 2)
 #
 # ## 5. A limit
 #
-# A **token bucket** holds three tokens and gets one a second. Each request takes one. Time is an argument, so we may ask
-# about any moment:
+# A **token bucket** holds three tokens and gets one a second. Each request takes one. Time is an argument, so we may
+# ask about any moment:
 
 # %%
-from api_gateway.core.errors import RateLimited
 from api_gateway.rate_limiting.token_bucket import TokenBucket
 
 bucket, second = TokenBucket(limit=1, period=1.0, burst=3), 1_000_000_000  # nanoseconds
@@ -174,11 +177,14 @@ assert [one.allowed for one in decisions] == [True, True, True, False, True]
 assert decisions[3].retry_after == second and decisions[4].remaining == 1
 
 # %% [markdown]
-# The bucket is pure: no clock, no lock, no network. A layer of six lines makes a policy of it. It *raises*, and somebody
-# further out, the **error boundary**, makes an answer of that.
-
+# The bucket is pure: no clock, no lock, no network. A layer of six lines makes a policy of it. It *raises*, and
+# somebody further out, the **error boundary**, makes an answer of that.
 
 # %%
+from api_gateway import Headers
+from api_gateway.core.errors import RateLimited
+
+
 async def limited(request, context, call_next):
     decision = bucket.acquire("me", context.started)
     if not decision.allowed:
@@ -188,8 +194,6 @@ async def limited(request, context, call_next):
 
 
 # %%
-from api_gateway import Headers
-
 guarded = ApiGateway(router, {"orders": hello, "drafts": hello, "hello": hello}, [limited])
 answers = [run(guarded.handle, Request("GET", "/hello"), RequestContext(0)) for _ in range(4)]
 print([answer.status for answer in answers], "Retry-After:", answers[3].headers.get("retry-after"))
@@ -206,8 +210,8 @@ assert answers[3].headers.get("retry-after") == "1"
 # %% [markdown]
 # ## 6. A service that fails
 #
-# Now `a` is broken: it works 20 ms, and answers 500. `b` is fine. Half of all requests would fail. A **retry** is a layer
-# around the service, which asks again.
+# Now `a` is broken: it works 20 ms, and answers 500. `b` is fine. Half of all requests would fail. A **retry** is a
+# layer around the service, which asks again.
 #
 # Before you look: does the second try go to `a` or to `b`?
 
@@ -240,18 +244,22 @@ assert set(after) == {(200, "in-process://b")} and retry.retries == 4
 # failed, and after 5 s *half open*: one call may try.
 
 # %%
-import asyncio
-import logging
-import sys
-
 from api_gateway.middleware.circuit_breaking import CircuitBreakingMiddleware
 from api_gateway.resilience.circuit_breaker import CircuitBreaker
 from api_gateway.resilience.outcome_window import CountWindow
 
-
-logging.basicConfig(stream=sys.stdout, format="log: %(message)s")
 dead = FakeService(0.02, error_rate=1, random=Random(1), name="dead")
 breaker = CircuitBreaker(CountWindow(4), min_calls=4, failure_rate=0.5, open_for=5 * second, half_open_calls=1)
+
+
+# %%
+import asyncio
+import logging
+import sys
+
+from api_gateway.simulation import VirtualClock
+
+logging.basicConfig(stream=sys.stdout, format="log: %(message)s")  # the gateway says what it does; we want to read it
 
 
 # %%
@@ -266,6 +274,7 @@ async def one_each_second(seconds: int) -> list[int]:
     return statuses
 
 
+# %%
 statuses = run(one_each_second, 12)
 print(statuses, "asked the service", dead.arrived, "times")
 
@@ -273,8 +282,8 @@ print(statuses, "asked the service", dead.arrived, "times")
 assert statuses == [500] * 4 + [503] * 4 + [500] + [503] * 3 and dead.arrived == 5
 
 # %% [markdown]
-# Four failures, then 503 at once, without a call. At 8 s the circuit is half open, one call tries, fails, and it is open
-# again. The service has its peace, and clients have a quick answer instead of a slow one.
+# Four failures, then 503 at once, without a call. At 8 s the circuit is half open, one call tries, fails, and it is
+# open again. The service has its peace, and clients have a quick answer instead of a slow one.
 #
 # > **In an interview:** "A retry is for one bad call, a breaker for a bad service. The retry stands outside of the
 # > breaker, so the breaker counts each try, and an open circuit ends the trying."
@@ -297,6 +306,8 @@ ROUTES = [{"path": "/api/orders/{id}", "service": "orders", "methods": ["GET"]},
           {"path": "/api/users/*", "service": "users"}]  # fmt: skip
 
 # %%
+from api_gateway import build_gateway
+
 CONFIGURATION = {
     "middleware": ["request_id", {"rate_limit": {"rate": "1/s", "burst": 10, "key": "client_ip"}}, {"deadline": "1s"}],
     "services": {"orders": ORDERS},
@@ -313,16 +324,15 @@ def built(broken: str) -> ApiGateway:
 
 
 # %%
-async def answers_of(gateway: ApiGateway, *asked: tuple[str, str]) -> list[int]:
-    async with gateway:
-        return [(await gateway.handle(Request(*one))).status for one in asked]
+async def status(broken: str) -> int:
+    async with built(broken) as gateway:
+        return (await gateway.handle(Request("GET", "/api/orders/7"))).status
 
 
-statuses = run(lambda: answers_of(built("a"), ("GET", "/api/orders/7"), ("PUT", "/api/orders/7"), ("GET", "/api")))
-print(statuses)
+print({broken: run(status, broken) for broken in ("", "a", "ab", "abc")})
 
 # %%
-assert statuses == [200, 405, 404]
+assert [run(status, broken) for broken in ("", "a", "ab", "abc")] == [200, 200, 200, 500]
 
 # %% [markdown]
 # ## 8. The X-ray
@@ -330,8 +340,8 @@ assert statuses == [200, 405, 404]
 # A request passes more than a dozen decisions, and its answer tells of none. `gateway.explain` handles a request as
 # `handle` does, and writes each of them down, with the **state** by which it was made.
 #
-# Copy 0 is broken, and fails fast: after 10 ms, where the others answer after 45. Other clients are there, one more every
-# 20 ms. Then comes our request.
+# Copy 0 is broken, and fails fast: after 10 ms, where the others answer after 45. Other clients are there, one more
+# every 20 ms. Then comes our request.
 #
 # Before you look: the balancer picks the copy with the *fewest requests in flight*. Which of the three is that?
 
@@ -346,7 +356,8 @@ async def explained(broken: str, others: int, every: float = 0.02):
         return await gateway.explain(Request("GET", "/api/orders/7"))
 
 
-xray = run(explained, "a", others=5)
+# %%
+xray = run(explained, "a", others=4)
 print(xray)
 
 # %% [markdown]
@@ -366,4 +377,108 @@ print("circuit     ", circuit.before["state"], circuit.before["calls"], "calls,"
 print("tries       ", first.found["endpoint"], first.outcome, "and", second_try.found["endpoint"], second_try.outcome)
 
 # %%
-assert 0
+assert (bucket.before["client_ip:1/s"]["remaining"], bucket.after["client_ip:1/s"]["remaining"]) == (6, 5)
+assert routing.before["winner"] == "/api/orders/{id}" and len(routing.before["rejected"]) == 2
+assert [told["in flight"] for told in first.before["endpoints"].values()] == [0, 1, 1]
+assert (circuit.before["state"], circuit.before["calls"], circuit.before["failed"]) == ("closed", 5, 3)
+assert [step.status for step in (first, second_try)] == [500, 200] and xray.response.status == 200
+
+# %% [markdown]
+# Copy 0: whoever fails fast has nothing in flight. A balancer that looks at load alone sends most requests to the one
+# that cannot answer them. The circuit has seen it (3 of 5 failed), but needs ten calls before it judges.
+#
+# And as a picture:
+
+# %% tags=["picture:xray"]
+from api_gateway.plotting.xray import picture
+
+figure, own = picture(xray, "Least connections picks the copy that fails fast; a retry makes it a 200 after 72 ms")
+figure
+
+# %%
+assert round(own["backend service orders"]) == 10 + 45 and round(own["retry"]) == 17
+assert round(sum(own.values())) == 72 == round(xray.first.duration / milliseconds)
+assert first.found["endpoint"] == "in-process://orders/0" and second_try.found["endpoint"] != first.found["endpoint"]
+
+# %% [markdown]
+# **How to read it.** A row is a step, further in is further down. The pale bar lasts as long as the step, the solid
+# part is its own: 10 ms of work for a 500, 17 ms in which the retry waits, 45 ms of work for the answer. Orange with a
+# cross is who failed; the numbers in circles are the tries. Grey layers only passed on. At the right stands what
+# decided.
+#
+# > **In an interview:** "Least connections rewards failing fast: a broken copy is always the least busy. So I add
+# > outlier detection, which ejects it by its errors, and do not leave that to the breaker, which guards the service as
+# > a whole."
+
+# %% [markdown]
+# ## 9. Two that end badly
+#
+# The eleventh request of a client, when ten are allowed at once:
+
+# %%
+refused = run(explained, "a", others=10, every=0)
+figure, _ = picture(refused, "The eleventh gets no further than the limit: no route, no service, no time")
+figure
+
+# %%
+assert refused.response.status == 429 and refused.step("rate limit").before["client_ip:1/s"]["remaining"] == 0
+assert refused.steps[-1].name == "rate limit" and refused.first.duration == 0
+print(refused.step("error boundary").outcome)
+
+# %% [markdown]
+# It took no time, so this picture shows the order instead: the onion of section 3, and how far in the request came. The
+# limit *raises*, the layers around it let that pass, and the error boundary makes a 429 of it. What stands further in
+# was not asked, and cost nothing.
+#
+# Now all three copies are broken:
+
+# %%
+failed = run(explained, "abc", others=0)
+figure, own = picture(failed, "Three tries, three copies, three failures: 30 ms of work, 54 ms of waiting, one 500")
+figure
+
+# %%
+tries = [step for step in failed.steps if step.name == "backend service orders"]
+assert [step.status for step in tries] == [500] * 3 and failed.response.status == 500
+assert len({step.found["endpoint"] for step in tries}) == 3
+assert round(own["backend service orders"]) == 30 and round(own["retry"]) == 54
+assert failed.step("circuit breaking").after["failed"] == 1
+
+# %% [markdown]
+# A retry cannot help where everything is broken. It made three calls of one, and an answer three times as late. Each
+# try is a failure to the circuit, too; at ten calls it would open, and the next client would have a 503 at once.
+#
+# What a file of configuration would do with a request, a command tells:
+#
+# ```
+# api-gateway explain examples/gateway.yaml GET http://localhost/api/users/42
+# ```
+#
+# > **In an interview:** "When somebody asks *why did this request fail*, metrics cannot tell and logs tell a part. I
+# > want every decision of one request with the state behind it: tokens left, the circuit's window, what the balancer
+# > saw. It costs nothing as long as nobody looks, because it is a second composition of the same objects."
+
+# %% [markdown]
+# ## Where next
+#
+# | you wonder | look at |
+# |---|---|
+# | who gets in, and who is refused wrongly | `01_rate_limiters`, `02_distributed_rate_limiting` |
+# | which copy should have it | `03_load_balancing` |
+# | what happens when something breaks | `04_failure_scenarios`, `05_retry_storms`, `08_defaults_museum` |
+# | what a request waits for | `06_latency` |
+# | which requests need no service at all | `07_caching` |
+# | how a file of configuration becomes all this | `src/api_gateway/build.py`, then `DESIGN.md` |
+#
+# The files behind this page, in order: `core/middleware.py`, `routing/router.py`, `backend/backend_service.py`,
+# `rate_limiting/token_bucket.py`, `middleware/retry.py`, `resilience/circuit_breaker.py`, `core/xray/recorder.py`.
+#
+# ## Exercises
+#
+# 1. In section 8, let five others come before. Somebody opens the circuit during our second try. Who, and why is our
+#    answer still a 200?
+# 2. Make `power_of_two_choices` the balancer. Does the broken copy still get most requests? Add
+#    `"outlier_detection": {"consecutive_errors": 3}` to `ORDERS`, and look again.
+# 3. Write a layer that answers `GET /teapot` with 418, and put it into the `tiny` gateway. Outside or inside of the
+#    router? What does each cost the others?
+# 4. `python -m exercises` has twenty bugs to mend.

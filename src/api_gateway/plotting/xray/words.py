@@ -1,7 +1,8 @@
 """Words: the one line that a picture says of a step, the fact that decided.
 
 Rule: first what it did other than to pass on, then whom it chose, then the state that it decided by (what changed
-before what stayed), then what it found out and changed. As much of that as fits, in whole facts.
+before what stayed), then what it found out and changed. The first few of these, as far as they fit, in whole
+facts.
 
 What it does not do: know the layers. A router is known by its winner and a service by its endpoints; of all others
 the facts are told as they name them.
@@ -18,6 +19,8 @@ from api_gateway.plotting.xray.rows import Row
 
 LONGEST = 60
 """Characters of a line."""
+MOST = 3
+"""Facts in a line."""
 _APART = ", "
 _CHOICES = {"endpoints", "rejected"}
 _COUNTS = {"attempts", "service", "tried", "upstream_duration"}  # the inner steps show them
@@ -27,8 +30,10 @@ def line_for(row: Row, endpoint: str) -> str:
     """What is said of a row; `endpoint` is the one that was asked last."""
     step = row.step
     if not row.decided:
-        return "only passed on" if len(row.steps) == 1 else f"only passed on: {_fitting([s.name for s in row.steps])}"
-    return _fitting([*_chosen(step, endpoint), *_verdict(step), *_state(step), *_found(step), *_changes(step)])
+        names = textwrap.shorten(_APART.join(step.name for step in row.steps), LONGEST, placeholder=" ...")
+        return "only passed on" if len(row.steps) == 1 else f"only passed on: {names}"
+    said = [*_chosen(step, endpoint), *_verdict(step), *_state(step), *_found(step), *_changes(step)]
+    return _fitting(list(dict.fromkeys(said)))
 
 
 def short(url: str) -> str:
@@ -37,9 +42,9 @@ def short(url: str) -> str:
 
 
 def _fitting(facts: Sequence[str]) -> str:
-    """As many whole facts as there is room for, each once, the first one in any case."""
+    """As many whole facts as there is room for; the first one in any case."""
     line = textwrap.shorten(facts[0], LONGEST, placeholder=" ...") if facts else ""
-    for fact in list(dict.fromkeys(facts))[1:]:
+    for fact in facts[1:MOST]:
         if len(line) + len(_APART) + len(fact) <= LONGEST:
             line += _APART + fact
     return line
@@ -70,7 +75,7 @@ def _state(step: Step) -> Iterator[str]:
         return
     after = dict(_leaves(step.after))
     became = [(path, was, after.get(path, was)) for path, was in _leaves(step.before)]
-    became.sort(key=lambda fact: (fact[0] != ("state",), fact[1] == fact[2], len(fact[0]), not fact[1][:1].isdigit()))
+    became.sort(key=lambda fact: (fact[0] != ("state",), fact[1] == fact[2], len(fact[0]), not fact[1].isdigit()))
     depths: dict[str, int] = {}
     for path, was, now in became:
         if len(path) > depths.setdefault(path[-1], len(path)):
