@@ -127,6 +127,11 @@ class MemoryCacheStore:
         self.hits += 1
         return entry.responses
 
+    async def peek(self, key: str) -> Sequence[StoredResponse]:
+        """What `get` would give, without a trace: nothing is counted, used or dropped."""
+        entry, now = self._entries.peek(key), self._now()
+        return () if entry is None else [each.response for each in entry.variants if each.ends > now]
+
     async def put(self, key: str, response: StoredResponse, lifetime: float) -> None:
         """See `CacheStore.put`."""
         now = self._now()

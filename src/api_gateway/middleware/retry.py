@@ -146,7 +146,7 @@ class RetryMiddleware:
         now = self._clock.monotonic()
         return {
             "attempts": self._attempts,
-            "on": [*sorted(self._failures.names), *sorted(self._failures.statuses)],
+            "on": self._failures.listed,
             "idempotent": request.method in IDEMPOTENT_METHODS,
             "first wait up to": duration(self._backoff.ceiling(0)),
             "budget left": None if self._budget is None else self._budget.remaining(now),
