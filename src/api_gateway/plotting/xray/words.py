@@ -17,7 +17,7 @@ from api_gateway.core.xray.facts import Fact, Facts
 from api_gateway.core.xray.step import Step
 from api_gateway.plotting.xray.rows import Row
 
-LONGEST = 60
+LONGEST = 64
 """Characters of a line."""
 MOST = 3
 """Facts in a line."""
@@ -76,9 +76,9 @@ def _state(step: Step) -> Iterator[str]:
     after = dict(_leaves(step.after))
     became = [(path, was, after.get(path, was)) for path, was in _leaves(step.before)]
     became.sort(key=lambda fact: (fact[0] != ("state",), fact[1] == fact[2], len(fact[0]), not fact[1].isdigit()))
-    depths: dict[str, int] = {}
+    outside = {name: min(len(path) for path, _, _ in became if path[-1] == name) for (*_, name), _, _ in became}
     for path, was, now in became:
-        if len(path) > depths.setdefault(path[-1], len(path)):
+        if len(path) > outside[path[-1]]:
             continue  # a part of what is said already
         told = was if was == now else f"{was} \u2192 {now}"
         yield told if path == ("state",) else f"{path[-1]} {told}"
