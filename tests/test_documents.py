@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+from pathlib import Path
+from types import FunctionType
 
 import pytest
+import yaml
 
+from api_gateway import BackendService, Request, RequestContext, Response, build_gateway
+from api_gateway.core.xray.subject import name_in_words
 from api_gateway.resilience.circuit_states import circuit_diagram
+from api_gateway.simulation import VirtualClock, run
 from tests.support.config_files import load_text
 from tests.support.documents import ROOT, blocks, completed
 
@@ -22,6 +29,37 @@ def test_every_configuration_in_the_documents_is_valid(document: str) -> None:
     assert examples
     for example in examples:
         load_text(completed(example))
+
+
+def test_the_life_of_a_request_names_every_file_that_it_goes_through_in_order() -> None:
+    """The configuration and the request at the top of the design, against their X-ray."""
+    life = (ROOT / "DESIGN.md").read_text(encoding="utf-8").partition("### X-ray")[0]
+    config = yaml.safe_load(blocks("DESIGN.md", "yaml")[0])
+    config["services"]["user-service"] = {}  # in-process: there are no addresses, and nothing to time out
+    request = blocks("DESIGN.md", "")[0].splitlines()[0].split()
+
+    async def users(request: Request, context: RequestContext) -> Response:
+        return Response.text(request.target)
+
+    async def main() -> tuple[bytes, list[str]]:
+        gateway = build_gateway(config, {"user-service": users}, clock=VirtualClock())
+        async with gateway:
+            xray = await gateway.explain(Request(request[0], request[1], {"host": "shop.example"}))
+            service = gateway.services["user-service"]
+            assert isinstance(service, BackendService)
+            parts = [*gateway.layers(), gateway.router, *service.middleware, service]
+            files = {name_in_words(part): Path(inspect.getfile(_source(part))) for part in parts}
+            return await xray.response.read(), [files[step.name].name for step in xray.steps]
+
+    body, files = run(main)
+    assert body == b"/42?verbose=1"
+    assert files[-1] == "backend_service.py"
+    places = [life.index(name) for name in (f"{file}`**" for file in files[:-1])]
+    assert places == sorted(places)
+
+
+def _source(part: object) -> FunctionType | type:
+    return part if isinstance(part, FunctionType) else type(part)
 
 
 def test_every_test_that_the_design_names_is_there() -> None:
