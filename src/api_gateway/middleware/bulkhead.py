@@ -159,7 +159,7 @@ class BulkheadMiddleware:
         facts: dict[str, Fact] = {"limit": self.limit, "in flight": self.in_flight}
         facts.update({"queued": self.queued, "room to wait": self._places.queue, "class": priority.label})
         if self._adaptive is not None:
-            facts["adaptive"] = type(self._adaptive).__name__
+            facts["adaptive"] = type(self._adaptive).__name__.removesuffix("Limit").lower()
         if self.in_flight >= self.limit and self._expected is not None and self._expected.known:
             facts["expected wait"] = duration(self._expected_wait(priority))
         return facts

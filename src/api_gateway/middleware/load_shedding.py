@@ -119,6 +119,7 @@ class LoadSheddingMiddleware:
             "lag": duration(lag * NANOSECONDS),
             "refused from": duration(self._thresholds[priority] * NANOSECONDS),
             **await self.bulkhead.state_for(request, context),
+            "class": priority.label,
         }
 
     async def _refuse(self, priority: Priority, lag: float) -> Response:
