@@ -15,7 +15,8 @@
 # multiply and fail. Half an hour from here you will have built one, one idea a cell, and seen through a request that
 # passes it.
 #
-# Nothing is simplified: these are the classes that serve real traffic. Only time is not real. In **virtual time** the
+# Nothing is simplified: these are the classes that serve real traffic. Only the services behind them are simulated, and
+# time. In **virtual time** the
 # event loop never waits, so a second of waiting takes none of yours, and each run is the same. `run` starts it.
 
 # %%
@@ -96,7 +97,7 @@ assert "GET" in answers[2].headers.get("allow")
 
 
 # %%
-def told_by(name: str):
+def told_by(name: str, said: list[str]):
     async def layer(request, context, call_next):
         said.append(f"{name} in")
         response = await call_next(request, context)
@@ -110,7 +111,7 @@ def told_by(name: str):
 from api_gateway import chain
 
 said = []
-onion = chain([told_by("outer"), told_by("inner")], hello)
+onion = chain([told_by("outer", said), told_by("inner", said)], hello)
 run(onion, Request("GET", "/"), RequestContext())
 print(" -> ".join(said))
 
@@ -445,13 +446,28 @@ assert round(own["backend service orders"]) == 30 and round(own["retry"]) == 54
 assert failed.step("circuit breaking").after["failed"] == 1
 
 # %% [markdown]
-# A retry cannot help where everything is broken. It made three calls of one, and an answer three times as late. Each
-# try is a failure to the circuit, too; at ten calls it would open, and the next client would have a 503 at once.
-#
-# What a file of configuration would do with a request, a command tells:
+# A retry cannot help where everything is broken. It made three calls of one, and an answer eight times as late. But
+# each try is a failure to the circuit, too. At ten calls it opens, and from then on clients have a 503 at once:
+
+
+# %%
+async def one_after_the_other(times: int) -> list[int]:
+    async with built("abc") as gateway:
+        return [(await gateway.handle(Request("GET", "/api/orders/7"))).status for _ in range(times)]
+
+
+statuses = run(one_after_the_other, 6)
+print(statuses)
+
+# %%
+assert statuses == [500, 500, 500, 503, 503, 503] and 8 < failed.first.duration / (10 * milliseconds) < 9
+
+# %% [markdown]
+# Outside of a notebook the same is a command. `--send` asks the services that the file names. Without it nothing is
+# sent, and you hear which route would win and which limits the request would meet.
 #
 # ```
-# api-gateway explain examples/gateway.yaml GET http://localhost/api/users/42
+# api-gateway explain examples/gateway.yaml GET http://localhost/api/users/42 --send
 # ```
 #
 # > **In an interview:** "When somebody asks *why did this request fail*, metrics cannot tell and logs tell a part. I

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from pathlib import Path
 from types import FunctionType
@@ -15,7 +16,7 @@ from api_gateway.core.xray.subject import name_in_words
 from api_gateway.resilience.circuit_states import circuit_diagram
 from api_gateway.simulation import VirtualClock, run
 from tests.support.config_files import load_text
-from tests.support.documents import ROOT, blocks, completed
+from tests.support.documents import ROOT, blocks, broken_links, completed, text
 
 
 def test_the_design_draws_the_circuit_breaker_as_its_table_says() -> None:
@@ -68,3 +69,19 @@ def test_every_test_that_the_design_names_is_there() -> None:
     there = {*re.findall(r"^(?:async )?def (test_\w+)\(", sources, re.MULTILINE)}
     assert named - there == set()
     assert len(named) > 30
+
+
+def test_the_first_picture_of_the_readme_is_the_one_that_notebook_00_asserts() -> None:
+    """That the file is what the notebook shows, `test_a_notebook_keeps_the_rules` proves."""
+    first = re.search(r"\[!\[(.+?)\]\((.+?)\)\]\((.+?)\)", text("README.md"))
+    assert first is not None
+    says, picture, notebook = first.groups()
+    name = (ROOT / picture).stem
+    cells = json.loads(text(notebook))["cells"]
+    tagged = [cell for cell in cells if f"picture:{name}" in cell["metadata"].get("tags", ())]
+    shown = [output["data"]["text/plain"] for cell in tagged for output in cell["outputs"]]
+    assert ["".join(lines) for lines in shown] == [f"<Picture: {says}>"]
+
+
+def test_the_readme_leads_nowhere_that_is_not_there() -> None:
+    assert broken_links("README.md") == []

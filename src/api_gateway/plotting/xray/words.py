@@ -17,7 +17,7 @@ from api_gateway.core.xray.facts import Fact, Facts
 from api_gateway.core.xray.step import Step
 from api_gateway.plotting.xray.rows import Row
 
-LONGEST = 64
+LONGEST = 58
 """Characters of a line."""
 MOST = 3
 """Facts in a line."""
@@ -66,7 +66,7 @@ def _chosen(step: Step, endpoint: str) -> Iterator[str]:
         yield f"chose {step.before.get('winner') or 'no route'}, rejected {len(rejected)}"
     if isinstance(endpoints, Mapping):
         counts = " / ".join(str(one.get("in flight")) for one in endpoints.values() if isinstance(one, Mapping))
-        yield f"chose {short(endpoint) if 'attempts' in step.found else 'nobody'} (in flight {counts})"
+        yield f"chose {short(endpoint)} (in flight {counts})" if "attempts" in step.found else "chose nobody"
 
 
 def _state(step: Step) -> Iterator[str]:
