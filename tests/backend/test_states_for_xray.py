@@ -48,6 +48,25 @@ def test_who_is_told_to_be_next_is(
         assert told == chosen(subject, members).url
 
 
+@settings(max_examples=200, deadline=None)
+@given(steps=st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=1, max_size=60))
+def test_least_connections_tells_who_is_next_whoever_came_or_left(steps: list[tuple[bool, int]]) -> None:
+    subject, everybody = LeastConnectionsLoadBalancer(), endpoints(1, 2, 1, 3)
+    members, busy = everybody, list[Endpoint]()
+    for asks, number in steps:
+        if asks:
+            told = subject.state_for(members, REQUEST, CONTEXT)["next"]
+            endpoint = chosen(subject, members)
+            assert told == endpoint.url
+            if number:
+                endpoint.acquire()
+                busy.append(endpoint)
+        elif number < 4 and busy:
+            busy.pop(number % len(busy)).release()
+        else:
+            members = tuple(each for place, each in enumerate(everybody) if place != 5 * number % 7)
+
+
 def test_weighted_turns_tell_the_credits() -> None:
     subject, members = WeightedRoundRobinLoadBalancer(), endpoints(5, 1, 1)
     chosen(subject, members)
@@ -64,16 +83,13 @@ def test_credits_for_other_members_are_told_as_they_will_begin() -> None:
     assert subject.state_for(members, REQUEST, CONTEXT)["credits"] == {"http://e0": -2, "http://e1": 1, "http://e2": 1}
 
 
-@pytest.mark.parametrize(
-    "subject",
-    [LeastConnectionsLoadBalancer(), PowerOfTwoChoicesLoadBalancer(Random(1))],
-    ids=["least-connections", "power-of-two"],
-)
-def test_the_load_is_what_is_in_flight_for_each_unit_of_weight(subject: ExplainableLoadBalancer) -> None:
+def test_the_load_is_what_is_in_flight_for_each_unit_of_weight() -> None:
     members = endpoints(1, 3)
     for member in members:
         member.acquire()
-    assert subject.state_for(members, REQUEST, CONTEXT) == {"load": {"http://e0": 1.0, "http://e1": 0.333}}
+    load = {"load": {"http://e0": 1.0, "http://e1": 0.333}}
+    assert PowerOfTwoChoicesLoadBalancer(Random(1)).state_for(members, REQUEST, CONTEXT) == load
+    assert LeastConnectionsLoadBalancer().state_for(members, REQUEST, CONTEXT) == {"next": "http://e1", **load}
 
 
 def test_peak_ewma_tells_the_average_and_what_one_more_request_would_take() -> None:

@@ -22,6 +22,7 @@ from api_gateway.middleware.bulkhead import BulkheadMiddleware
 from api_gateway.middleware.cache import CacheMiddleware
 from api_gateway.middleware.cors import CorsMiddleware
 from api_gateway.middleware.deadline import DeadlineMiddleware
+from api_gateway.middleware.event_loop_lag import EventLoopLag
 from api_gateway.middleware.fallback import FallbackMiddleware, StatedResponse
 from api_gateway.middleware.forwarded import ForwardedMiddleware
 from api_gateway.middleware.header_filter import HeaderFilterMiddleware
@@ -151,6 +152,12 @@ async def test_load_shedding_tells_the_lag_and_from_when_on_the_class_of_the_req
         await shedding(GET, RequestContext(0), answering(200))
 
 
+async def test_to_look_at_load_shedding_begins_no_measurement() -> None:
+    lag = EventLoopLag()
+    await told(LoadSheddingMiddleware(BulkheadMiddleware(9), lag=lag))
+    assert lag._loop is None
+
+
 async def test_a_throttle_tells_its_window_and_the_probability() -> None:
     throttle = ThrottleMiddleware("users", AdaptiveThrottle(2.0), random=Random(1), clock=ManualClock())
     for status in (200, 503, 503, 503):
@@ -194,7 +201,14 @@ async def test_a_cache_tells_what_is_kept_and_for_how_long_that_is_good() -> Non
     assert await told(world.cache) == {"key": key, "stored": False, "asked for already": False}
     await world.ask()
     world.clock.advance(4)
-    kept = {"key": key, "stored": True, "variants": 1, "by": ["accept-language"], "status": 200, "lifetime": "10 s"}
+    kept = {
+        "key": key,
+        "stored": True,
+        "variants": 1,
+        "varies by": ["accept-language"],
+        "status": 200,
+        "lifetime": "10 s",
+    }
     kept |= {"can be validated": True, "asked for already": False}
     assert await told(world.cache) == {**kept, "age": "4 s", "fresh for": "6 s"}
     world.clock.advance(7)

@@ -65,8 +65,16 @@ class LeastConnectionsLoadBalancer:
                 return endpoint
 
     def state_for(self, endpoints: Sequence[Endpoint], request: Request, context: RequestContext) -> Facts:
-        """The load of each; the lowest is chosen."""
-        return loads(endpoints)
+        """The load of each, and who is next: of those with the lowest, the one that waits longest."""
+        entered = self._entered if endpoints is self._members else {}
+
+        def place(endpoint: Endpoint) -> tuple[float, bool, tuple[float, int]]:
+            load = endpoint.in_flight / endpoint.weight
+            turn = self._entered.get(endpoint, (0, self._turn))[1]
+            known = entered.get(endpoint, (load, turn))
+            return load, known[0] != load, known  # an entry that is too low is put behind its equals first
+
+        return {"next": min(endpoints, key=place).url, **loads(endpoints)}
 
     def _change_members(self, endpoints: Sequence[Endpoint]) -> None:
         watch_instead(self._load_changed, self._members, endpoints)

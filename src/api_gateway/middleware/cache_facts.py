@@ -50,9 +50,9 @@ async def cache_facts(
         return {**facts, "stored": "the store is out of reach"}
     fitting = [each for each in variants if agrees(each.selecting, request.headers)]
     facts["stored"] = bool(fitting)
-    if variants:
+    if variants and variants[0].selecting:
         facts["variants"] = len(variants)
-        facts["by"] = [name for name, _ in variants[0].selecting]
+        facts["varies by"] = [name for name, _ in variants[0].selecting]
     if fitting:
         facts.update(_of_stored(max(fitting, key=lambda each: each.facts.date), policy, now))
     flight = flights.get(flights.place(asked.key, fitting[0].selecting if fitting else (), request.headers))
