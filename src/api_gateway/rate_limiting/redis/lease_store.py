@@ -91,7 +91,7 @@ class LeaseStore:
             ask = asks[0]
             if ask.limit.algorithm in _NOT_LEASED:
                 break
-            lease = self._live(_name(ask), now)
+            lease = self._live(f"{len(ask.limit.name)}:{ask.limit.name}:{ask.key}", now)
             if lease is None:
                 break
             decision = self._known(lease, ask, now)
@@ -101,7 +101,7 @@ class LeaseStore:
                 return await self._take(lease, ask, now)
             await asyncio.shield(lease.asking)
         grant = await self._ask(asks, now)
-        looks = not grant.degraded and not any(ask.cost for ask in asks)
+        looks = not asks[0].cost and not grant.degraded and not any(ask.cost for ask in asks)
         return self._with_leases(grant, asks, now) if looks else grant
 
     async def close(self) -> None:
@@ -163,7 +163,7 @@ class LeaseStore:
 
     def _with_leases(self, grant: Grant, asks: Sequence[Ask], now: int) -> Grant:
         """What is left, to somebody who only looks: what is leased and not spent is left, too."""
-        leases = [self._leases.get(_name(ask)) for ask in asks]
+        leases = [self._leases.get(f"{len(limit.name)}:{limit.name}:{key}") for limit, key, _ in asks]
         decisions = tuple(
             decision
             if lease is None or _is_over(lease, now)
@@ -175,10 +175,6 @@ class LeaseStore:
     async def _ask(self, asks: Sequence[Ask], now: int) -> Grant:
         self.round_trips += 1
         return await self.shared.acquire(asks, now)
-
-
-def _name(ask: Ask) -> str:
-    return f"{len(ask.limit.name)}:{ask.limit.name}:{ask.key}"
 
 
 def _is_over(lease: Lease, now: int) -> bool:
