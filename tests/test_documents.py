@@ -9,6 +9,7 @@ import argparse
 import importlib.util
 import inspect
 import io
+import json
 import re
 import tomllib
 from contextlib import redirect_stdout
@@ -252,3 +253,15 @@ def test_a_command_is_known_by_what_runs_it(command: str, exists: bool) -> None:
 )
 def test_a_line_is_read_for_its_commands(line: str, expected: list[list[str]]) -> None:
     assert typed(line) == expected
+
+
+def test_the_first_picture_of_the_readme_is_the_one_that_notebook_00_asserts() -> None:
+    """That the file is what the notebook shows, `test_a_notebook_keeps_the_rules` proves."""
+    first = re.search(r"\[!\[(.+?)\]\((.+?)\)\]\((.+?)\)", text("README.md"))
+    assert first is not None
+    says, picture, notebook = first.groups()
+    name = (ROOT / picture).stem
+    cells = json.loads(text(notebook))["cells"]
+    tagged = [cell for cell in cells if f"picture:{name}" in cell["metadata"].get("tags", ())]
+    shown = [output["data"]["text/plain"] for cell in tagged for output in cell["outputs"]]
+    assert ["".join(lines) for lines in shown] == [f"<Picture: {says}>"]

@@ -192,6 +192,11 @@ QUOTATIONS: tuple[Quotation, ...] = (
         "One worker that is 80 % busy takes five service times, at 90 % ten",
         *("06_latency", "one worker, 80 % and 90 % busy 5 and 10 service times"),
     ),
+    printed(
+        "a 200 after 72 ms",
+        "00_tour",
+        "<Picture: Least connections picks the copy that fails fast; a retry makes it a 200 after 72 ms>",
+    ),
     printed("p99.9 from 887 to 30 ms for 5 % more", "06_latency", "p99.9, hedged 887 ms -> 30 ms for 5% more calls"),
     printed("348 ms and not 195", "06_latency", "averaged and true 195 ms, 348 ms"),
     printed("10 ms where an open loop sees 1.7 s", "06_latency", "closed and open loop 10 ms, 1.7 s"),

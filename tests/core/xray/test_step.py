@@ -25,6 +25,13 @@ def test_own_time_is_that_in_which_no_inner_step_ran() -> None:
     assert step("a", 0, 10, step("b", 0, 50)).own == 0  # an inner step that went on alone
 
 
+def test_own_times_are_the_gaps_between_inner_steps() -> None:
+    assert list(step("a", 5, 100, step("b", 10, 30), step("c", 50, 40)).own_times()) == [(5, 10), (40, 50), (90, 105)]
+    assert list(step("a", 0, 100, step("b", 0, 60), step("c", 20, 80)).own_times()) == []
+    assert list(step("a", 0, 10, step("b", 3, 50)).own_times()) == [(0, 3)]
+    assert list(step("a", 7, 0).own_times()) == []
+
+
 def test_an_xray_is_data_that_json_can_hold() -> None:
     xray = XRay(Request("GET", "/a?b"), Response(204), step("a", 0, 5, step("b", 1, 2)))
     data = json.loads(json.dumps(xray.as_data()))

@@ -51,8 +51,8 @@ class OpenStep:
     """What one subject does with one call."""
 
     __slots__ = ("_after", "_before", "_began", "_came_back", "_context", "_duration", "_error_inside", "_found",
-                 "_known", "_outcome", "_passed_on", "_request", "_response", "_stopwatch", "_subject", "closed",
-                 "inner")  # fmt: skip
+                 "_known", "_outcome", "_passed_on", "_request", "_response", "_status", "_stopwatch", "_subject",
+                 "closed", "inner")  # fmt: skip
 
     closed: bool
     """Whether nothing that happens now belongs to it any more."""
@@ -66,6 +66,7 @@ class OpenStep:
         self._stopwatch = stopwatch
         self._began = self._duration = 0
         self._outcome = "not over yet"
+        self._status: int | None = None
         self._before: Facts = {}
         self._after: Facts = {}
         self._found: dict[str, Fact] = {}
@@ -107,6 +108,7 @@ class OpenStep:
             self._note()
             if not isinstance(error, asyncio.CancelledError):  # then there is no time to ask
                 self._after = changed(self._before, await self._state())
+            self._status = response.status if response is not None else None
             if response is not None and self._came_back is not None:
                 self._response = response_changes(self._came_back, response)
             self._outcome = self._in_words(response, error)
@@ -127,6 +129,7 @@ class OpenStep:
             request=self._passed_on or {},
             response=self._response,
             inner=tuple(step.as_step(origin) for step in self.inner),
+            status=self._status,
         )
 
     async def _state(self) -> Facts:

@@ -39,15 +39,23 @@ class Step:
     response: Facts
     """What it changed in the response that it was given."""
     inner: tuple[Step, ...]
+    status: int | None = None
+    """Of the answer that it gave; None if it raised."""
 
     @property
     def own(self) -> int:
         """Nanoseconds that it took itself: those in which none of its inner steps ran."""
-        covered = end = 0
+        return sum(end - start for start, end in self.own_times())
+
+    def own_times(self) -> Iterator[tuple[int, int]]:
+        """From when to when it worked or waited itself, in nanoseconds since the first step began."""
+        at, end = self.began, self.began + self.duration
         for step in sorted(self.inner, key=lambda step: step.began):
-            covered += max(0, step.began + step.duration - max(end, step.began))
-            end = max(end, step.began + step.duration)
-        return max(0, self.duration - covered)
+            if step.began > at:
+                yield at, min(step.began, end)
+            at = max(at, step.began + step.duration)
+        if end > at:
+            yield at, end
 
     def walk(self, depth: int = 0) -> Iterator[tuple[int, Step]]:
         """This step and all inside, each before its own inner steps, with how deep it lies."""
@@ -62,6 +70,7 @@ class Step:
             "about": self.about,
             "began": self.began,
             "duration": self.duration,
+            "status": self.status,
             "outcome": self.outcome,
             "before": self.before,
             "after": self.after,
