@@ -1,6 +1,7 @@
 """Run the benchmarks, print what they found, write it as JSON.
 
     python -m benchmarks [all|NAME] [--quick]          NAME: router, pipeline, simulation, ...; see --help
+    python -m benchmarks [all|NAME] --record           the same, and keep it as what the documents quote
 
 All of them take about ten minutes, `--quick` about two. Only loopback is used, and every process
 that is started is stopped, also on Ctrl-C.
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from benchmarks import (
     pipeline,
     proxy,
     rate_limiters,
+    record,
     redis_limiters,
     restarts,
     router,
@@ -100,6 +103,9 @@ BENCHMARKS: Mapping[str, Benchmark] = {
 }
 """In the order in which `all` runs them: the quick ones first."""
 
+_LENGTHS = ("quick", "seconds", "rounds", "only")
+"""Options that change what is measured."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for; 1 if something of it failed. A missed bar or a missing tool is said, but no failure."""
@@ -113,6 +119,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"\n{name}: running", flush=True)
         try:
             reports[name] = BENCHMARKS[name](machine, options)
+            if options.record:
+                how = {key: value for key, value in vars(options).items() if value and key in _LENGTHS}
+                found = record.entry(reports[name], machine, time.strftime("%Y-%m-%d"), how)
+                record.keep(record.RECORD, name, found)
         except NotMeasuredError as error:
             failed = True
             reports[name] = Report(f"{name}: not measured", notes=[str(error)])
@@ -146,6 +156,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--output", type=Path, default=Path("build/bench.json"), help="where to write (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--record", action="store_true", help="also keep the figures in benchmarks/results.json, which documents quote"
     )
     return parser
 

@@ -22,7 +22,8 @@ from api_gateway.middleware.deadline import DeadlineMiddleware
 from api_gateway.middleware.forwarded import ForwardedMiddleware
 from api_gateway.middleware.metrics import MetricsMiddleware
 from api_gateway.middleware.rate_limit_keys import by_client_ip
-from api_gateway.middleware.rate_limit_middleware import RateLimitMiddleware, RatePolicy
+from api_gateway.middleware.rate_limit_middleware import RateLimitMiddleware
+from api_gateway.middleware.rate_policy import RatePolicy
 from api_gateway.middleware.request_id import RequestIdMiddleware
 from api_gateway.rate_limiting import TokenBucket
 from api_gateway.rate_limiting.limit_store import Limit

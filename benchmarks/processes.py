@@ -31,6 +31,8 @@ STOP_TIMEOUT = 5.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
+_GIVEN: set[int] = set()  # ports
+
 
 class StartFailedError(NotMeasuredError):
     """A child ended, or did not answer in time."""
@@ -130,10 +132,13 @@ class Processes:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on just now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+    """A loopback port that nobody listens on just now, and that was not given before: two may be asked for at once."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port: int = server.getsockname()[1]
+        if port not in _GIVEN:
+            _GIVEN.add(port)
+            return port
 
 
 def end_on_signals() -> None:

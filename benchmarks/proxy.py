@@ -42,6 +42,7 @@ def run(machine: Machine, *, seconds: int = 5, rounds: int = 3, only: Collection
             for contender in contenders:
                 measured[contender.name].append(load(contender, seconds, machine))
     summarize(report, measured)
+    report.figures |= {"seconds": seconds, "connections": wrk.CONNECTIONS}
     return report
 
 

@@ -57,6 +57,7 @@ def run(machine: Machine, *, seconds: int = 60) -> Report:
 
 
 def _measure(report: Report, gateway: Contender, origin: Contender, seconds: int, machine: Machine) -> None:
+    report.figures["seconds"] = seconds
     memory_before = gateway.process.resident_bytes()
     rows = []
     if tool("wrk") is None:

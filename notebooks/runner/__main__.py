@@ -18,6 +18,7 @@ from nbformat.reader import NotJSONError
 
 from notebooks.runner.execution import NotExecutedError, differences, execute
 from notebooks.runner.pair import Pair, Problem, out_of_step, pairs_in
+from notebooks.runner.pictures import other_pictures, write_pictures
 from notebooks.runner.rules import broken_rules
 
 FOLDER = Path(__file__).resolve().parent.parent
@@ -58,6 +59,7 @@ def check(pair: Pair) -> Iterator[Problem]:
         yield problem
     else:
         yield from broken_rules(pair.name, stored)
+        yield from other_pictures(pair.name, stored, pair.pictures)
 
 
 def verify(pair: Pair) -> Iterator[Problem]:
@@ -80,10 +82,12 @@ def rewrite(pair: Pair) -> Iterator[Problem]:
         yield Problem(pair.name, "", f"{pair.source.name} is missing")
         return
     try:
-        pair.write(execute(pair.name, pair.read_source(), pair.source.parent))
+        executed = execute(pair.name, pair.read_source(), pair.source.parent)
     except NotExecutedError as error:
         yield error.args[0]
     else:
+        pair.write(executed)
+        write_pictures(executed, pair.pictures)
         yield from check(pair)
 
 

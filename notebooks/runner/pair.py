@@ -49,6 +49,11 @@ class Pair(NamedTuple):
         """Without a suffix."""
         return self.source.stem
 
+    @property
+    def pictures(self) -> Path:
+        """The folder of pictures that other pages show (`pictures.py`)."""
+        return self.stored.parent / "pictures"
+
     def read_source(self) -> NotebookNode:
         """The cells of the source, without outputs, in the form in which they are stored."""
         return _as_stored(jupytext.read(self.source))

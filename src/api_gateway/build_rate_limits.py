@@ -29,7 +29,8 @@ from api_gateway.middleware.rate_limit_keys import (
     combined,
 )
 from api_gateway.middleware.rate_limit_metrics import RateLimitMetrics
-from api_gateway.middleware.rate_limit_middleware import RateLimitMiddleware, RatePolicy
+from api_gateway.middleware.rate_limit_middleware import RateLimitMiddleware
+from api_gateway.middleware.rate_policy import RatePolicy
 from api_gateway.rate_limiting.keyed_rate_limiter import KeyedRateLimiter
 from api_gateway.rate_limiting.limit_store import Limit, LimitStore
 from api_gateway.rate_limiting.limiters import limiter_of

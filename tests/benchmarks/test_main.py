@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
+from benchmarks import record
 from benchmarks.machine import Machine
 from benchmarks.report import Bar, NotMeasuredError, Report
 
@@ -59,6 +60,21 @@ def test_what_cannot_be_measured_is_said_and_the_rest_still_runs(
     printed = capsys.readouterr().out
     assert "note: gateway ended with code 1: no such setting" in printed
     assert "second" in printed
+
+
+def test_the_record_has_what_was_measured_and_keeps_what_was_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(record, "RECORD", tmp_path / "results.json")
+    output = ["--output", str(tmp_path / "bench.json")]
+    replaced(monkeypatch, router=finds(Report("router", figures={"us": 1})), proxy=breaks(NotMeasuredError("no wrk")))
+    assert command.main([*output, "--seconds", "2", "--record"]) == 1
+    replaced(monkeypatch, router=finds(Report("router", figures={"us": 2})))
+    assert command.main(output) == 0
+    kept = json.loads((tmp_path / "results.json").read_text())
+    assert kept.keys() == {"router"}
+    assert kept["router"]["figures"] == {"us": 1}
+    assert kept["router"]["options"] == {"seconds": 2}
 
 
 @pytest.mark.parametrize("arguments", [["--only", "nginx,apache"], ["--rounds", "0"], ["--seconds", "x"], ["speed"]])

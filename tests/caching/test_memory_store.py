@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -52,6 +52,41 @@ async def test_what_was_put_is_got_itself() -> None:
     assert (await store.get("key"))[0] is kept, "a hit copies nothing"
     assert await store.get("other") == ()
     assert (store.hits, store.misses, store.entries) == (2, 1, 1)
+
+
+async def test_what_is_looked_at_is_what_would_be_got_and_is_neither_counted_nor_dropped() -> None:
+    store, clock = make()
+    await store.put("key", answer(b"old", (("accept", ("a",)),)), 5)
+    await store.put("key", answer(b"new"), 9)
+    assert [each.body for each in await store.peek("key")] == [b"new", b"old"]
+    clock.advance(6)
+    assert [each.body for each in await store.peek("key")] == [b"new"]
+    assert list(await store.peek("other")) == []
+    assert (store.hits, store.misses, store.expired) == (0, 0, 0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(("put", "put", "get", "wait")), st.integers(0, 11)), min_size=60, max_size=90
+    )
+)
+def test_to_look_keeps_nothing_from_giving_way(steps: list[tuple[str, int]]) -> None:
+    async def kept(*, looks: bool) -> list[object]:
+        store, clock = make(8_000, 2_000)
+        found: list[object] = []
+        for what, number in steps:
+            for further in range(3 if looks else 0):
+                await store.peek(str((number + further) % 12))
+            if what == "put":
+                await store.put(str(number), answer(b"x" * 300), 1 + number % 5)
+            elif what == "get":
+                found.append(len(await store.get(str(number))))
+            else:
+                clock.advance(number / 20)
+        return [*found, store.entries, store.evictions, store.expired, store.hits, store.misses]
+
+    assert asyncio.run(kept(looks=True)) == asyncio.run(kept(looks=False))
 
 
 async def test_variants_are_kept_side_by_side_newest_first() -> None:

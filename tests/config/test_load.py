@@ -363,3 +363,22 @@ _documents = st.recursive(
 def test_any_document_is_a_configuration_or_has_problems_with_places(document: object) -> None:
     for problem in problems_of(yaml.safe_dump(document), NO_ENVIRONMENT):
         assert re.match(r"[1-9][0-9]*:[1-9][0-9]*: \S", problem)
+
+
+@pytest.mark.parametrize(
+    ("environment", "problem"),
+    [
+        ({}, "the environment variable KEY is not set; set it, or give a default: ${KEY:-...}"),
+        (
+            {"KEY": "short"},
+            "'${KEY}' expands to a value that does not fit here; make one of at least 32 random bytes, not of words",
+        ),
+    ],
+    ids=["not there", "too short"],
+)
+def test_a_secret_that_is_wrong_is_one_problem_and_not_two(environment: dict[str, str], problem: str) -> None:
+    """A secret that was not there was said to be too short as well, at another place."""
+    jwt = "{issuer: 'https://id.example', audience: a, algorithms: [HS256], secret: '${KEY}'}"
+    text = f"middleware: [{{auth: {{any_of: [{{jwt: {jwt}}}]}}}}]\n" + with_service("{path: /a, service: users}")
+    column = text.index("'${KEY}'") + 1
+    assert problems_of(text, environment) == [f"1:{column}: {problem}"]

@@ -168,6 +168,38 @@ def test_every_address_of_a_network_is_asked_for_at_once() -> None:
 # Cost.
 
 
+@pytest.mark.parametrize(
+    ("networks", "address", "network"),
+    [
+        (["10.0.0.0/8"], "10.1.2.3", "10.0.0.0/8"),
+        (["10.0.0.0/8"], "11.0.0.0", None),
+        (["10.0.0.0/9", "10.128.0.0/9"], "10.1.2.3", "10.0.0.0/8"),
+        (["10.0.0.0/32", "10.0.0.1/32", "10.0.0.2/32"], "10.0.0.2", "10.0.0.2/32"),
+        (["0.0.0.0/0", "::/0"], "10.1.2.3", "0.0.0.0/0"),
+        (["0.0.0.0/0", "::/0"], "2001:db8::1", "::/0"),
+        (["2001:db8::/32"], "2001:db8::1", "2001:db8::/32"),
+        (["::ffff:192.0.2.0/120"], "192.0.2.1", "192.0.2.0/24"),
+        (["0.0.0.0/0"], "nowhere", None),
+    ],
+)
+def test_the_network_of_an_address_is_the_largest_that_lies_in_the_set(
+    networks: list[str], address: str, network: str | None
+) -> None:
+    assert NetworkSet(networks).network_of(address_number(address)) == network
+
+
+@given(st.lists(st.integers(0, 255), min_size=1), st.integers(0, 255))
+def test_what_is_wider_than_the_network_of_an_address_is_not_in_the_set(members: list[int], asked: int) -> None:
+    networks = NetworkSet([f"192.0.2.{member}" for member in members])
+    found = networks.network_of(address_number(f"192.0.2.{asked}"))
+    assert (found is not None) == (asked in members)
+    if found is not None:
+        network = ipaddress.ip_network(found)
+        assert ipaddress.ip_address(f"192.0.2.{asked}") in network
+        assert all(str(each) in networks for each in network)
+        assert not all(str(each) in networks for each in network.supernet())
+
+
 def _apart(count: int) -> NetworkSet:
     """That many networks that do not touch."""
     return NetworkSet([f"{ipaddress.IPv4Address((11 << 24) + 512 * index)}/24" for index in range(count)])

@@ -17,7 +17,8 @@ from api_gateway.core.errors import CircuitOpen, GatewayError, NoHealthyEndpoint
 from api_gateway.core.identity import Identity
 from api_gateway.core.middleware import Handler
 from api_gateway.core.upstream_errors import UpstreamReset, UpstreamTimeout
-from api_gateway.middleware.cache import CacheMiddleware, NotCached
+from api_gateway.middleware.cache import CacheMiddleware
+from api_gateway.middleware.cache_origin import NotCached
 from api_gateway.middleware.cache_purge import Purge
 from api_gateway.simulation import VirtualClock, run
 

@@ -70,6 +70,25 @@ def test_a_timer_that_is_overdue_counts_before_it_has_run() -> None:
     assert run(main) == [130, 180, 180, 180, 180]  # it grows, until it is as late as the one before was
 
 
+def test_who_only_looks_sees_the_lag_and_begins_nothing() -> None:
+    async def main() -> tuple[float, list[float], float]:
+        lag = EventLoopLag()
+        before = lag.look()
+        await asyncio.sleep(1.0)
+        assert lag.seconds() == 0.0, "nothing was measured so far"
+        await busy_for_100_ms()
+        found = await asked(lag, 5, busy_for_100_ms)
+        seen = round(1000 * lag.look())
+        while lag._loop is not None:  # the measurement ends by itself, whoever looks
+            lag.look()
+            await idle_for_10_ms()
+        return before, [found[-1], seen], lag.look()
+
+    before, (asked_for, seen), after = run(main)
+    assert (before, after) == (0.0, 0.0)
+    assert seen == asked_for > 0
+
+
 def test_it_recovers_as_soon_as_the_loop_does() -> None:
     async def main() -> list[float]:
         lag = EventLoopLag()

@@ -15,7 +15,8 @@ from api_gateway.core.errors import BadRequest, DeadlineExceeded, LimitsUnavaila
 from api_gateway.core.identity import Identity
 from api_gateway.middleware.rate_limit_keys import ByHeader, ByRoute, by_client_ip, by_identity
 from api_gateway.middleware.rate_limit_metrics import RateLimitMetrics
-from api_gateway.middleware.rate_limit_middleware import RateLimitMiddleware, RatePolicy
+from api_gateway.middleware.rate_limit_middleware import RateLimitMiddleware
+from api_gateway.middleware.rate_policy import RatePolicy
 from api_gateway.rate_limiting import Concurrency, Decision
 from api_gateway.rate_limiting.limit_store import AlgorithmName, Ask, Degraded, Grant, Limit
 from api_gateway.rate_limiting.limiters import LIMITERS

@@ -11,6 +11,15 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+WHITEBOARD, CHILD, INTERVIEW = "WHITEBOARD_30SEC.md", "EXPLAINED_LIKE_IM_5.md", "INTERVIEW.md"
+DOCUMENTS = ("README.md", "DESIGN.md", WHITEBOARD, CHILD, INTERVIEW)
+"""Those of the top level."""
+PAGES = (
+    *DOCUMENTS,
+    "exercises/README.md",
+    *(str(path.relative_to(ROOT)) for path in ROOT.glob("examples/*/README.md")),
+)
+"""These, and the others that lead through a folder."""
 
 _FENCE = re.compile(r"^```(?P<language>[\w-]*)\n(?P<body>.*?)^```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\[(?P<words>[^\]]*)\]\((?P<target>[^)\s]+)\)")
@@ -18,6 +27,9 @@ _HEADING = re.compile(r"^#{1,6} +(?P<title>.+?) *$", re.MULTILINE)
 _TEST = re.compile(r"`(?P<path>[\w/.-]+\.py)::(?P<name>\w+)`")
 _SOURCE = re.compile(r"`(?P<path>[\w/]+\.(?:py|lua))`")
 _CODE = re.compile(r"`[^`\n]+`")
+_CODE_OVER_LINES = re.compile(r"`[^`]+?`")
+_FOLDER = re.compile(r"`(?P<path>[\w/]+)/`")
+_PROGRAMS = ("make", "api-gateway", "python", "python3")
 
 
 def text(document: str) -> str:
@@ -98,14 +110,49 @@ def named_sources(document: str) -> list[str]:
 
 
 def missing_sources(document: str) -> list[str]:
-    """Files in backticks that are neither in the package nor at that place in the project."""
-    places = (ROOT, ROOT / "src" / "api_gateway")
-    return [path for path in named_sources(document) if not any((place / path).is_file() for place in places)]
+    """Files in backticks that are not there: not in the project, the package, or the document's own folder.
+
+    A name without a folder may also be in one that the document names, or that lies beside a document of a folder.
+    """
+    package = ROOT / "src" / "api_gateway"
+    places = [ROOT, package, (ROOT / document).parent]
+    folders = {Path(path).parent for path in named_sources(document)}
+    folders |= {Path(found["path"]) for found in _FOLDER.finditer(text(document))}
+    near = [place / folder for place in (ROOT, package) for folder in folders]
+    near += (
+        [] if document in DOCUMENTS else [folder for folder in (ROOT / document).parent.iterdir() if folder.is_dir()]
+    )
+    return [
+        path
+        for path in named_sources(document)
+        if not any((place / path).is_file() for place in (places if "/" in path else places + near))
+    ]
+
+
+def unknown_tests(document: str) -> list[str]:
+    """Names such as `test_it`, without a file, that no test function has."""
+    named = set(re.findall(r"`(test_\w+)`", text(document)))
+    return sorted(name for name in named if not any(name in _test_functions(path) for path in _test_files()))
+
+
+@functools.cache
+def _test_files() -> tuple[str, ...]:
+    return tuple(str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py"))
 
 
 def commands(document: str) -> list[list[str]]:
-    """What a reader is told to type: lines of unmarked code blocks and code in backticks, as words."""
-    lines = [line for block in blocks(document, "") for line in block.splitlines()]
-    lines += [code[0].strip("`") for code in _CODE.finditer(prose(document))]
-    programs = ("make ", "api-gateway ", "python -m ")
-    return [line.split() for line in map(str.strip, lines) if line.startswith(programs)]
+    """What a reader is told to type: lines of unmarked and indented code blocks and code in backticks, as words."""
+    lines = [line for language in ("", "sh") for block in blocks(document, language) for line in block.splitlines()]
+    lines += re.findall(r"^ {4}(\w.*)$", prose(document), re.MULTILINE)
+    lines += [" ".join(code[0].strip("`").split()) for code in _CODE_OVER_LINES.finditer(prose(document))]
+    return [command for line in lines for command in typed(line)]
+
+
+def typed(line: str) -> list[list[str]]:
+    """The commands of one line as words, without the folders of programs. What explains them stays behind them."""
+    found = []
+    for part in line.split(" && "):
+        program, *words = part.split() or [""]
+        if words and Path(program).name in _PROGRAMS:
+            found.append([Path(program).name, *words])
+    return found

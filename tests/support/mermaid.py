@@ -1,4 +1,4 @@
-"""Mermaid, the part of it that the documents use: flowcharts and sequence diagrams, read line by line.
+"""Mermaid, the part of it that the documents use: flowcharts, sequence and state diagrams, read line by line.
 
 It knows less than the real parser, and refuses what it does not know: what passes here is simple enough to be drawn
 everywhere.
@@ -28,6 +28,10 @@ _SEQUENCE: tuple[re.Pattern[str], ...] = (
     re.compile(r"end"),
     re.compile(r"autonumber"),
 )
+_STATE: tuple[re.Pattern[str], ...] = (
+    re.compile(rf"(?:{_NAME}|\[\*\]) --> (?:{_NAME}|\[\*\])(?:: .+)?"),
+    re.compile(r"direction (?:TB|TD|LR|RL|BT)"),
+)
 _OPENS = ("subgraph", "par", "alt", "opt", "loop")
 _CLOSING = {")": "(", "]": "[", "}": "{"}
 
@@ -40,8 +44,10 @@ def problems(diagram: str) -> list[str]:
         known = _FLOW
     elif kind == "sequenceDiagram":
         known = _SEQUENCE
+    elif kind == "stateDiagram-v2":
+        known = _STATE
     else:
-        return [f"1: neither a flowchart nor a sequence diagram: {kind!r}"]
+        return [f"1: neither a flowchart nor a sequence or state diagram: {kind!r}"]
     found = [f"{number}: {line}" for number, line in lines[1:] if not any(form.fullmatch(line) for form in known)]
     found += [f"{number}: brackets: {line}" for number, line in lines[1:] if not _balanced(line)]
     return found + _strangers(lines[1:]) + _open_blocks(lines[1:])

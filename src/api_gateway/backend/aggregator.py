@@ -27,7 +27,7 @@ Source: C. Richardson, "Microservices Patterns", API composition; S. Newman, "Bu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 
 from api_gateway.backend.aggregate_answer import failed, whole
@@ -40,6 +40,8 @@ from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.xray.facts import Facts
+from api_gateway.core.xray.recorder import Recorder
 
 MAX_PARALLEL = 16
 
@@ -120,11 +122,27 @@ class Aggregator:
         Raises:
             MethodNotAllowed: the method is neither GET nor HEAD.
         """
+        return await self._answer(self._handlers, request, context)
+
+    def watched(self, recorder: Recorder, services: Mapping[str, Handler]) -> Handler:
+        """See `Watchable`."""
+
+        def answer(request: Request, context: RequestContext) -> Awaitable[Response]:
+            handlers = {part.name: services[part.service] for part in self.plan.parts}
+            return self._answer(handlers, request, context)
+
+        return recorder.step(self, answer)
+
+    async def state_for(self, request: Request, context: RequestContext) -> Facts:
+        """The plan: each part, and what it waits for."""
+        return {"plan": self.plan.explained}
+
+    async def _answer(self, handlers: Mapping[str, Handler], request: Request, context: RequestContext) -> Response:
         if request.method not in METHODS:
             raise MethodNotAllowed([*METHODS])
         run = Run(
             self.plan,
-            self._handlers,
+            handlers,
             request.with_headers(headers_for_parts(request.headers)),
             context,
             self._clock,

@@ -14,7 +14,7 @@ once, because they belong to the service and not to the routes that lead to it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from random import Random
 
 from api_gateway.backend.careful_choice import CarefulChoice
@@ -22,18 +22,21 @@ from api_gateway.backend.endpoint import Endpoint
 from api_gateway.backend.health_check import HealthCheck
 from api_gateway.backend.health_checker import HealthChecker
 from api_gateway.backend.healthy_endpoints import PANIC_THRESHOLD, EndpointHealth, HealthyEndpoints
-from api_gateway.backend.load_balancer import LearningLoadBalancer, LoadBalancer, Outcome
+from api_gateway.backend.load_balancer import ExplainableLoadBalancer, LearningLoadBalancer, LoadBalancer, Outcome
 from api_gateway.backend.outlier_detection import OutlierDetection, OutlierDetector
 from api_gateway.backend.round_robin_load_balancer import RoundRobinLoadBalancer
 from api_gateway.backend.slow_start import SlowStart
 from api_gateway.core.clock import Clock, SystemClock
 from api_gateway.core.errors import NoHealthyEndpoint
 from api_gateway.core.headers import Headers
-from api_gateway.core.middleware import Middleware, chain
+from api_gateway.core.middleware import Handler, Middleware, chain
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
 from api_gateway.core.upstream_errors import UpstreamError
+from api_gateway.core.xray.facts import Fact, Facts
+from api_gateway.core.xray.recorder import Recorder
+from api_gateway.core.xray.subject import name_in_words
 from api_gateway.transport.transport import Transport
 
 
@@ -104,11 +107,36 @@ class BackendService:
 
     def __call__(self, request: Request, context: RequestContext) -> Awaitable[Response]:
         """Ask the service, through its middleware, without what is none of its business."""
-        withheld = context.withheld
-        if withheld:
-            told = [pair for pair in request.headers.pairs if pair[0] not in withheld]
-            request = request.with_headers(Headers.from_pairs(told))
-        return self._handler(request, context)
+        return self._handler(_told(request, context) if context.withheld else request, context)
+
+    def watched(self, recorder: Recorder, services: Mapping[str, Handler]) -> Handler:
+        """See `Watchable`."""
+        handler = recorder.chain(self.middleware, recorder.step(self, self.ask))
+
+        def ask(request: Request, context: RequestContext) -> Awaitable[Response]:
+            return handler(_told(request, context), context)
+
+        return ask
+
+    async def state_for(self, request: Request, context: RequestContext) -> Facts:
+        """Who may be asked, and what the balancer goes by."""
+        endpoints = self.health.refresh(self._clock.monotonic())
+        facts: dict[str, Fact] = {
+            "balancer": name_in_words(self.load_balancer),
+            "endpoints": {
+                endpoint.url: self._shown(endpoint, usable=endpoint in endpoints) for endpoint in self.endpoints
+            },
+        }
+        if isinstance(self.load_balancer, ExplainableLoadBalancer) and endpoints:
+            facts.update(self.load_balancer.state_for(endpoints, request, context))
+        return facts
+
+    def _shown(self, endpoint: Endpoint, *, usable: bool) -> Facts:
+        health = self.health_of(endpoint)
+        facts: dict[str, Fact] = {"in flight": endpoint.in_flight, "weight": endpoint.weight, "health": health.state}
+        if health.why:
+            facts["why"] = health.why
+        return facts if usable else {**facts, "not usable": True}
 
     async def ask(self, request: Request, context: RequestContext) -> Response:
         """Ask one endpoint.
@@ -208,6 +236,12 @@ class BackendService:
 
     def __repr__(self) -> str:
         return f"<BackendService {self.name} with {len(self.endpoints)} endpoints>"
+
+
+def _told(request: Request, context: RequestContext) -> Request:
+    """The request without the credentials that were meant for the gateway."""
+    told = [pair for pair in request.headers.pairs if pair[0] not in context.withheld]
+    return request.with_headers(Headers.from_pairs(told))
 
 
 def _outcome(response: Response | None, failed: bool) -> Outcome:

@@ -27,12 +27,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from math import ceil
 from operator import itemgetter
 from typing import TypeAlias
 
 from api_gateway.backend.endpoint import Endpoint, watch_instead
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
+from api_gateway.core.xray.facts import Facts
 
 HashKey: TypeAlias = Callable[[Request, RequestContext], str]
 """What is hashed: requests with the same go to the same endpoint."""
@@ -60,6 +62,7 @@ def by_header(name: str) -> HashKey:
     def key(request: Request, context: RequestContext) -> str:
         return request.header(name) or context.client_address
 
+    key.__name__ = f"by_header_{name}"
     return key
 
 
@@ -103,19 +106,41 @@ class ConsistentHashLoadBalancer:
                 return endpoint
             position += 1
 
+    def state_for(self, endpoints: Sequence[Endpoint], request: Request, context: RequestContext) -> Facts:
+        """Whose the key is, who may have how many in flight, and who is next because others are full.
+
+        The key itself is not told: it may be a header that proves who is calling.
+        """
+        same = endpoints is self._members
+        places, owners = (self._places, self._owners) if same else _ring_of(endpoints)
+        in_flight = sum(endpoint.in_flight for endpoint in endpoints)
+        share = self._load_factor * (in_flight + 1) / sum(endpoint.weight for endpoint in endpoints)
+        first = bisect_left(places, _place(self._key(request, context))) % len(owners)
+        in_order = dict.fromkeys([*owners[first:], *owners[:first]])
+        return {
+            "key": getattr(self._key, "__name__", "of its own").replace("_", " "),
+            "owner": owners[first].url,
+            "next": next(each.url for each in in_order if each.in_flight < share * each.weight),
+            "limit": {endpoint.url: ceil(share * endpoint.weight) for endpoint in endpoints},
+        }
+
     def _change_members(self, endpoints: Sequence[Endpoint]) -> None:
         watch_instead(self._load_changed, self._members, endpoints)
         self._members = endpoints
         self._in_flight = sum([endpoint.in_flight for endpoint in endpoints])
         self._weights = sum([endpoint.weight for endpoint in endpoints])
-        # Should two points fall on one place, the URL decides, whatever the order of the list.
-        points = [(place, endpoint.url, endpoint) for endpoint in endpoints for place in _points(endpoint)]
-        ring = sorted(points, key=itemgetter(0, 1))
-        self._places = [place for place, _, _ in ring]
-        self._owners = [endpoint for _, _, endpoint in ring]
+        self._places, self._owners = _ring_of(endpoints)
 
     def _load_changed(self, endpoint: Endpoint, change: int) -> None:
         self._in_flight += change
+
+
+def _ring_of(endpoints: Sequence[Endpoint]) -> tuple[list[int], list[Endpoint]]:
+    """The places on the ring, in order, and whose each is."""
+    # Should two points fall on one place, the URL decides, whatever the order of the list.
+    points = [(place, endpoint.url, endpoint) for endpoint in endpoints for place in _points(endpoint)]
+    ring = sorted(points, key=itemgetter(0, 1))
+    return [place for place, _, _ in ring], [endpoint for _, _, endpoint in ring]
 
 
 def _points(endpoint: Endpoint) -> list[int]:

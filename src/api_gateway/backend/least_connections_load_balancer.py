@@ -27,8 +27,10 @@ import heapq
 from collections.abc import Sequence
 
 from api_gateway.backend.endpoint import Endpoint, watch_instead
+from api_gateway.backend.load_balancer import loads
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
+from api_gateway.core.xray.facts import Facts
 
 _SLACK = 16  # outdated entries beyond one for each endpoint: fewer are not worth a new heap
 
@@ -61,6 +63,18 @@ class LeastConnectionsLoadBalancer:
             heapq.heapreplace(heap, (actual, self._turn, endpoint))
             if actual == load:
                 return endpoint
+
+    def state_for(self, endpoints: Sequence[Endpoint], request: Request, context: RequestContext) -> Facts:
+        """The load of each, and who is next: of those with the lowest, the one that waits longest."""
+        entered = self._entered if endpoints is self._members else {}
+
+        def place(endpoint: Endpoint) -> tuple[float, bool, tuple[float, int]]:
+            load = endpoint.in_flight / endpoint.weight
+            turn = self._entered.get(endpoint, (0, self._turn))[1]
+            known = entered.get(endpoint, (load, turn))
+            return load, known[0] != load, known  # an entry that is too low is put behind its equals first
+
+        return {"next": min(endpoints, key=place).url, **loads(endpoints)}
 
     def _change_members(self, endpoints: Sequence[Endpoint]) -> None:
         watch_instead(self._load_changed, self._members, endpoints)

@@ -29,6 +29,7 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 from api_gateway.backend.endpoint import Endpoint
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
+from api_gateway.core.xray.facts import Facts
 
 Outcome: TypeAlias = Literal["answered", "failed", "abandoned"]
 """`failed`: no usable answer, or a status from 500 on. `abandoned`: nobody waited to the end of it."""
@@ -49,3 +50,17 @@ class LearningLoadBalancer(LoadBalancer, Protocol):
     def learn(self, endpoint: Endpoint, duration: int, outcome: Outcome) -> None:
         """A request to `endpoint` took `duration` nanoseconds to the head of its answer, or to its failure."""
         ...
+
+
+@runtime_checkable
+class ExplainableLoadBalancer(LoadBalancer, Protocol):
+    """Can say by what it picks."""
+
+    def state_for(self, endpoints: Sequence[Endpoint], request: Request, context: RequestContext) -> Facts:
+        """What it knows of `endpoints` now, such as whose turn it is; asking changes nothing."""
+        ...
+
+
+def loads(endpoints: Sequence[Endpoint]) -> Facts:
+    """What each has in flight for each unit of its weight, by which several policies go."""
+    return {"load": {endpoint.url: round(endpoint.in_flight / endpoint.weight, 3) for endpoint in endpoints}}

@@ -34,6 +34,7 @@ from api_gateway.backend.power_of_two_choices_load_balancer import draw_two
 from api_gateway.core.clock import NANOSECONDS, Clock
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
+from api_gateway.core.xray.facts import Fact, Facts, duration
 
 _UNTRIED = float(2**80)  # a load above all that can be measured; more than one probe at once is not wanted
 
@@ -100,6 +101,20 @@ class PeakEwmaLoadBalancer:
         one, two = draw_two(endpoints, self._random)
         now = self._clock.monotonic()
         return one if self._load(one, now) <= self._load(two, now) else two
+
+    def state_for(self, endpoints: Sequence[Endpoint], request: Request, context: RequestContext) -> Facts:
+        """The load of each, and the average that it comes from; of two that are drawn, the lower load is chosen."""
+        now = self._clock.monotonic()
+        average: dict[str, Fact] = {}
+        load: dict[str, Fact] = {}
+        for endpoint in endpoints:
+            known = self._averages.get(endpoint)
+            if known is None or known.cost(now) == 0.0:
+                average[endpoint.url] = load[endpoint.url] = "no answer yet"
+            else:
+                average[endpoint.url] = duration(known.cost(now))
+                load[endpoint.url] = duration(known.load(now, endpoint.in_flight))
+        return {"average": average, "load": load}
 
     def learn(self, endpoint: Endpoint, duration: int, outcome: Outcome) -> None:
         """See `LearningLoadBalancer`."""

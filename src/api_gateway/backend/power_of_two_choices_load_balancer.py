@@ -24,8 +24,10 @@ from collections.abc import Sequence
 from random import Random
 
 from api_gateway.backend.endpoint import Endpoint
+from api_gateway.backend.load_balancer import loads
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
+from api_gateway.core.xray.facts import Facts
 
 
 class PowerOfTwoChoicesLoadBalancer:
@@ -44,6 +46,10 @@ class PowerOfTwoChoicesLoadBalancer:
         one, two = draw_two(endpoints, self._random)
         # One fraction against the other, without dividing: in_flight / weight.
         return one if one.in_flight * two.weight <= two.in_flight * one.weight else two
+
+    def state_for(self, endpoints: Sequence[Endpoint], request: Request, context: RequestContext) -> Facts:
+        """The load of each; of two that are drawn, the lower is chosen."""
+        return loads(endpoints)
 
 
 def draw_two(endpoints: Sequence[Endpoint], random: Random) -> tuple[Endpoint, Endpoint]:

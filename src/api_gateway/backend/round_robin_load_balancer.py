@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from api_gateway.backend.endpoint import Endpoint
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
+from api_gateway.core.xray.facts import Facts
 
 
 class RoundRobinLoadBalancer:
@@ -29,3 +30,7 @@ class RoundRobinLoadBalancer:
         """The endpoint whose turn it is."""
         self._turn = (self._turn + 1) % len(endpoints)
         return endpoints[self._turn]
+
+    def state_for(self, endpoints: Sequence[Endpoint], request: Request, context: RequestContext) -> Facts:
+        """Whose turn it is."""
+        return {"next": endpoints[(self._turn + 1) % len(endpoints)].url}

@@ -31,6 +31,7 @@ from heapq import heapify, heapreplace
 from api_gateway.backend.endpoint import Endpoint
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
+from api_gateway.core.xray.facts import Facts
 
 
 class WeightedRoundRobinLoadBalancer:
@@ -67,14 +68,26 @@ class WeightedRoundRobinLoadBalancer:
         heapreplace(winners, (paid + self._total, place))
         return endpoints[place]
 
-    def _change_to(self, endpoints: Sequence[Endpoint]) -> None:
+    def state_for(self, endpoints: Sequence[Endpoint], request: Request, context: RequestContext) -> Facts:
+        """The credits as the next turn begins, and who wins it."""
+        have = self.credits if endpoints is self._members else self._credits_after_change_to(endpoints)
+        # The first of the highest: `max` keeps it, as the rule does.
+        winner = max(endpoints, key=lambda endpoint: have[endpoint] + endpoint.weight)
+        return {"next": winner.url, "credits": {endpoint.url: have[endpoint] for endpoint in endpoints}}
+
+    def _credits_after_change_to(self, endpoints: Sequence[Endpoint]) -> Mapping[Endpoint, int]:
+        """What each would have: nobody more credit or debt than one round of the new weights is worth."""
         before = self.credits
+        total = sum(endpoint.weight for endpoint in endpoints)
+        return {endpoint: min(total, max(-total, before.get(endpoint, 0))) for endpoint in endpoints}
+
+    def _change_to(self, endpoints: Sequence[Endpoint]) -> None:
+        have = self._credits_after_change_to(endpoints)
         self._members, self._turn = endpoints, 0
-        self._total = total = sum(endpoint.weight for endpoint in endpoints)
+        self._total = sum(endpoint.weight for endpoint in endpoints)
         lines: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
         for place, endpoint in enumerate(endpoints):
-            credit = min(total, max(-total, before.get(endpoint, 0)))
-            lines[endpoint.weight].append((-credit, place))
+            lines[endpoint.weight].append((-have[endpoint], place))
         for line in lines.values():
             heapify(line)
         self._lines = list(lines.items())

@@ -119,6 +119,11 @@ class MemoryCacheStore:
         self.hits += 1
         return entry[0]
 
+    async def peek(self, key: str) -> Sequence[StoredResponse]:
+        """What `get` would give, without a trace: nothing is counted, used or dropped."""
+        entry, now = self._entries.peek(key), self._now()
+        return () if entry is None else [response for response, ends in _variants(entry) if ends > now]
+
     async def put(self, key: str, response: StoredResponse, lifetime: float) -> None:
         """See `CacheStore.put`."""
         self.keep(key, response, lifetime)

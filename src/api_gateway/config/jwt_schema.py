@@ -170,6 +170,8 @@ def _check_length(secret: str, algorithms: frozenset[str]) -> None:
     try:
         length = len(secret.encode())
     except UnicodeEncodeError:
-        raise Refusal("the secret is not text in UTF-8", "put a binary one into a jwks_file, as an oct key") from None
+        remedy = "put a binary one into a jwks_file, as an oct key"
+        raise Refusal("the secret is not text in UTF-8", remedy, field="secret") from None
     if length < shortest:
-        raise Refusal(f"the secret is shorter than {shortest} bytes", "make one of random bytes, not of words")
+        remedy = f"make one of at least {shortest} random bytes, not of words"
+        raise Refusal(f"the secret is shorter than {shortest} bytes", remedy, field="secret")

@@ -48,12 +48,13 @@ class ConfigurationProblems(ConfigurationError):
 class Refusal(ConfigurationError):
     """A check says no to one value, and does not know where it stands."""
 
-    def __init__(self, cause: str, remedy: str, *, at_key: bool = False) -> None:
-        """`cause` may quote the value; `remedy` must not. For the rest see `Finding`."""
+    def __init__(self, cause: str, remedy: str, *, at_key: bool = False, field: str = "") -> None:
+        """`cause` may quote the value; `remedy` must not. `field` is the one at fault, if the whole was looked at."""
         super().__init__(f"{cause}; {remedy}")
         self.cause = cause
         self.remedy = remedy
         self.at_key = at_key
+        self.field = field
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ def _finding(details: ErrorDetails) -> Finding:
     path = path[:-1] if at_key else path
     refusal = details.get("ctx", {}).get("error")
     if isinstance(refusal, Refusal):
+        path = (*path, refusal.field) if refusal.field else path
         return Finding(path, refusal.cause, refusal.remedy, at_key or refusal.at_key)
     if kind in _EXPECTED:
         expected, remedy = _EXPECTED[kind]

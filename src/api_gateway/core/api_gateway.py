@@ -23,17 +23,19 @@ from api_gateway.core.asgi import AsgiApplication, Receive, Scope, Send
 from api_gateway.core.canonical_request import canonical_request
 from api_gateway.core.clock import Clock, SystemClock
 from api_gateway.core.error_boundary import error_boundary
-from api_gateway.core.middleware import Handler, Middleware, Observer, chain
+from api_gateway.core.middleware import Chain, Handler, Middleware, Observer, chain
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.xray.recorder import Recorder
+from api_gateway.core.xray.xray import XRay
 
 
 class RoutingTable(Protocol):
     """What the gateway needs of a router: a handler, once it knows the services."""
 
-    def bind(self, services: Mapping[str, Handler]) -> Handler:
-        """A handler that finds the route and calls its service.
+    def bind(self, services: Mapping[str, Handler], chain: Chain = chain) -> Handler:
+        """A handler that finds the route and calls its service; `chain` puts the routes' layers around.
 
         Raises:
             ConfigurationError: a route names a service that is not there.
@@ -100,6 +102,16 @@ class ApiGateway:
         Refusals and failures come back as problem responses; nothing is raised for them.
         """
         return self._handler(request, context or RequestContext(self.clock.monotonic()))
+
+    async def explain(self, request: Request, context: RequestContext | None = None) -> XRay:
+        """Answer one request, as `handle` does, and say how: every decision, with the state that made it.
+
+        It is a request like any other: it spends its token, and its service is asked. Read or close the response.
+        """
+        recorder = Recorder(self.clock)
+        routing = recorder.step(self.router, self.router.bind(recorder.services(self.services), recorder.chain))
+        handler = recorder.chain(self.layers(), routing)
+        return await recorder.record(handler, request, context or RequestContext(self.clock.monotonic()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The gateway as an ASGI application."""

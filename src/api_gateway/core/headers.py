@@ -32,6 +32,9 @@ _FORBIDDEN_IN_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 # Credentials; a repr ends in logs and error trackers.
 _NEVER_SHOWN = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"})
 
+HIDDEN = "..."
+"""What people see in place of a credential."""
+
 
 class Headers:
     """Header fields of one message, in order."""
@@ -113,8 +116,13 @@ class Headers:
     __hash__ = None  # type: ignore[assignment]  # equal by content, and the content is a list
 
     def __repr__(self) -> str:
-        shown = [(name, "..." if name in _NEVER_SHOWN else value) for name, value in self.items()]
+        shown = [(name, shown_value(name, value)) for name, value in self.items()]
         return f"Headers({shown!r})"
+
+
+def shown_value(name: str, value: str) -> str:
+    """The value of a field for people; of one that carries credentials, only that there is one."""
+    return HIDDEN if name in _NEVER_SHOWN else value
 
 
 field_line = b": ".join

@@ -34,6 +34,10 @@ class Middleware(Protocol):
         ...
 
 
+Chain: TypeAlias = Callable[[Sequence[Middleware], Handler], Handler]
+"""Puts layers around a handler: `chain`, or what watches between the layers (`core/xray/recorder.py`)."""
+
+
 class Observer:
     """Base of a middleware that only watches: it belongs outside the error boundary.
 

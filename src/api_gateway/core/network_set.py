@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import Final, Self, TypeAlias
 
@@ -103,6 +103,22 @@ class NetworkSet:
         """Whether the address of this `address_number` is in one of the networks."""
         return bisect_right(self._boundaries, number) & 1 == 1
 
+    def network_of(self, number: int) -> str | None:
+        """The largest network with this address of which all addresses are in the set; None if it is not in it."""
+        index = bisect_right(self._boundaries, number)
+        if index & 1 == 0:
+            return None
+        first, last = self._boundaries[index - 1], self._boundaries[index] - 1
+        bits = 128 if number >= _IPV6_BEGINS else 32
+        begin, free = number, 0
+        while free < bits:
+            wider = _first_of(number, free + 1)
+            if wider < first or wider + (2 << free) - 1 > last:
+                break
+            begin, free = wider, free + 1
+        address = IPv6Address(begin - _IPV6_BEGINS) if bits == 128 else IPv4Address(begin)
+        return f"{address}/{bits - free}"
+
     def holds_all(self, network: Range) -> bool:
         """Whether every address of `network` is."""
         first, last = network
@@ -118,6 +134,12 @@ class NetworkSet:
 
     def __repr__(self) -> str:
         return f"<NetworkSet of {self._given} networks, {len(self._boundaries) // 2} apart from each other>"
+
+
+def _first_of(number: int, free: int) -> int:
+    """The first address of the network around `number` with so many free bits."""
+    base = _IPV6_BEGINS if number >= _IPV6_BEGINS else 0
+    return base + ((number - base) >> free << free)
 
 
 def _without_zone(address: str) -> str:

@@ -33,7 +33,7 @@ Source: RFC 9110 11.6, 15.5.2; RFC 6750 section 3.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from api_gateway.auth.authenticator import Authenticator, InvalidCredentials
 from api_gateway.auth.challenge import IdentityNeeded, in_realm, with_error
@@ -46,6 +46,7 @@ from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.xray.facts import Facts
 
 NO_METHOD = "none"
 """What stands for the method where no authenticator had anything to do with the decision."""
@@ -130,6 +131,15 @@ class AuthMiddleware:
             error.offer(self.challenges)
             raise
 
+    async def state_for(self, request: Request, context: RequestContext) -> Facts:
+        """The ways, and of which of them the request carries credentials."""
+        present = {name for name, _ in request.headers.pairs}
+        return {
+            "ways": self.methods,
+            "brings": [method for each, method, _ in self._asked if _brings(each, present, context)],
+            "optional": self.optional,
+        }
+
     @property
     def explained(self) -> str:
         """What it does, in a line; nothing in it is secret."""
@@ -160,6 +170,13 @@ class AuthMiddleware:
             told = [with_error(own, "invalid_request") for own in self.challenges]
             headers = Headers([("www-authenticate", line) for line in told])
         raise BadRequest("A header that carries credentials is there more than once.", headers=headers)
+
+
+def _brings(authenticator: Authenticator, present: Set[bytes], context: RequestContext) -> bool:
+    """Whether there is what it looks at: its headers, or for one that reads none, a certificate."""
+    if authenticator.credential_headers:
+        return not authenticator.credential_headers.isdisjoint(present)
+    return context.client_certificate is not None
 
 
 def _told(request: Request, identity: Identity | None) -> Request:

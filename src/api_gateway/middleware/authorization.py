@@ -41,6 +41,7 @@ from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.xray.facts import Facts
 
 ClaimValue: TypeAlias = str | int | float | bool
 Reason: TypeAlias = Literal["no_identity", "no_rule", "proved_by", "scopes", "roles", "claims"]
@@ -128,6 +129,23 @@ class AuthorizationMiddleware:
                 return call_next(request, context)
         self.denied["no_rule"] += 1
         raise Forbidden("No rule allows this method here.")
+
+    async def state_for(self, request: Request, context: RequestContext) -> Facts:
+        """The rule for the method, what the caller has of that, and what is lacking."""
+        identity = context.identity
+        rule = next((rule for rule in self.rules if not rule.methods or request.method in rule.methods), None)
+        demanded = None if rule is None else rule.explained
+        if identity is None:
+            return {"demanded": demanded, "caller": None}
+        lacks = None if rule is None else rule.denial(identity)
+        return {
+            "demanded": demanded,
+            "caller": identity.subject,
+            "proved by": identity.method,
+            "scopes": sorted(identity.scopes),
+            "roles": sorted(identity.roles),
+            "lacks": None if lacks is None else lacks[0],
+        }
 
     @property
     def explained(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.xray.facts import Facts
 
 _MOST_DIGITS = 19  # of a 63-bit length; int() itself refuses thousands of digits
 
@@ -43,6 +44,12 @@ class BodyLimitMiddleware:
             if len(length) > _MOST_DIGITS or int(length) > self._limit:
                 raise self._refusal()
         return call_next(request.with_body(self._counted(body)), context)
+
+    async def state_for(self, request: Request, context: RequestContext) -> Facts:
+        """The limit, and the length as far as it is known before the body is read."""
+        body = request.body
+        known = str(len(body)) if isinstance(body, bytes) else request.header("content-length")
+        return {"limit": self._limit, "length": known}
 
     async def _counted(self, body: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
         left = self._limit

@@ -42,6 +42,7 @@ from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.xray.facts import Fact, Facts, duration
 from api_gateway.middleware.overload_signs import Sign, sign_of_answer, sign_of_error
 from api_gateway.middleware.request_priority import PriorityOf, same_for_all
 from api_gateway.resilience.adaptive_limit import AdaptiveLimit
@@ -151,6 +152,17 @@ class BulkheadMiddleware:
         else:
             response.on_close(lambda: self._leave(started, served=response.complete or response.failure is not None))
         return response
+
+    async def state_for(self, request: Request, context: RequestContext) -> Facts:
+        """How many are in flight and wait, and how long this request would."""
+        priority = self._priority_of(request, context)
+        facts: dict[str, Fact] = {"limit": self.limit, "in flight": self.in_flight}
+        facts.update({"queued": self.queued, "room to wait": self._places.queue, "class": priority.label})
+        if self._adaptive is not None:
+            facts["adaptive"] = type(self._adaptive).__name__.removesuffix("Limit").lower()
+        if self.in_flight >= self.limit and self._expected is not None and self._expected.known:
+            facts["expected wait"] = duration(self._expected_wait(priority))
+        return facts
 
     async def _wait(self, request: Request, context: RequestContext) -> None:
         """Return with a place."""

@@ -43,22 +43,18 @@ from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.xray.facts import Facts
 from api_gateway.middleware.cache_background import Background
 from api_gateway.middleware.cache_counts import CacheCounts
+from api_gateway.middleware.cache_facts import cache_facts
 from api_gateway.middleware.cache_flight import Alone, Failed, Flight, FlightKey, Flights, Kept, Landing, Shared
 from api_gateway.middleware.cache_keeper import Keeper
-from api_gateway.middleware.cache_origin import Origin, cached_answer
+from api_gateway.middleware.cache_origin import NotCached, Origin, cached_answer
 from api_gateway.middleware.cache_purge import Purge
 from api_gateway.middleware.cache_refresh import Refresher
 
 _FLIGHTS = 2
 """Failures of the service that a request waits for before it is told."""
-
-
-class NotCached(GatewayError):
-    """The client wants only what is cached, and it is not (RFC 9111 5.2.1.7)."""
-
-    status, code, title, flag = 504, "not-cached", "Not in the cache", "-"
 
 
 class CacheMiddleware:
@@ -156,6 +152,10 @@ class CacheMiddleware:
             raise
         self.counts.requests[result] += 1
         return response
+
+    async def state_for(self, request: Request, context: RequestContext) -> Facts:
+        """What is kept for it, looked at without a trace."""
+        return await cache_facts(self.keeper.store, self._flights, self._policy, self._wall(), request, context)
 
     async def _together(
         self, key: FlightKey, asked: CacheRequest, decision: Validate | Forward

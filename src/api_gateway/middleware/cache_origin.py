@@ -38,6 +38,12 @@ HIT_FOR_MISS = 5.0
 _FAILED = 500  # from here on it is the service that failed
 
 
+class NotCached(GatewayError):
+    """The client wants only what is cached, and it is not (RFC 9111 5.2.1.7)."""
+
+    status, code, title, flag = 504, "not-cached", "Not in the cache", "-"
+
+
 def cached_answer(serve: Serve) -> Response:
     """The response that the rules say."""
     return Response(serve.status, serve.headers, serve.body)

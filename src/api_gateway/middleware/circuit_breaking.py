@@ -46,6 +46,8 @@ from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
 from api_gateway.core.upstream_errors import UpstreamError
+from api_gateway.core.xray.facts import Facts
+from api_gateway.middleware.circuit_facts import circuit_facts
 from api_gateway.middleware.timed_out import timed_out
 from api_gateway.resilience.circuit_breaker import CircuitBreaker, Permit
 from api_gateway.resilience.circuit_states import CircuitEvent, CircuitState, Transition
@@ -133,6 +135,10 @@ class CircuitBreakingMiddleware:
         if not failed and not isinstance(response.body, bytes):
             response.on_close(self._watch_body(permit, response))
         return response
+
+    async def state_for(self, request: Request, context: RequestContext) -> Facts:
+        """Where the circuit stands, and the outcomes that it is judged by."""
+        return circuit_facts(self._breaker, self._clock.monotonic())
 
     def _no_answer(self, permit: Permit, error: BaseException, context: RequestContext, attempts: int) -> None:
         now = self._clock.monotonic()

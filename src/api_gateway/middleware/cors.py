@@ -42,6 +42,7 @@ from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.xray.facts import Facts
 from api_gateway.middleware.cors_origins import ANY, CorsOrigins
 
 METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
@@ -123,6 +124,17 @@ class CorsMiddleware:
             raise
         response.headers = self._added_to(response.headers, origin)
         return response
+
+    async def state_for(self, request: Request, context: RequestContext) -> Facts:
+        """The page's origin, and whether it is one of the policy's."""
+        origin = _origin_of(request.headers)
+        return {
+            "origin": None if origin is None else origin.decode("latin-1"),
+            "allowed": origin is not None and self._origins.allow(origin),
+            "preflight": origin is not None
+            and request.method == "OPTIONS"
+            and "access-control-request-method" in request.headers,
+        }
 
     def _answer_preflight(self, origin: bytes) -> Response:
         if not self._origins.allow(origin):

@@ -24,6 +24,7 @@ from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.xray.facts import Facts, duration
 from api_gateway.middleware.expiry_queue import ExpiryQueue
 
 
@@ -56,6 +57,13 @@ class DeadlineMiddleware:
         if not isinstance(response.body, bytes):
             response.body = _BoundedBody(response.body, deadline, queue, self._clock)
         return response
+
+    async def state_for(self, request: Request, context: RequestContext) -> Facts:
+        """The limit, and what is left of the time until whichever deadline comes first."""
+        deadline = context.started + self._limit
+        if context.deadline is not None:
+            deadline = min(deadline, context.deadline)
+        return {"limit": duration(self._limit), "left": duration(deadline - self._clock.monotonic())}
 
     def _here(self) -> tuple[ExpiryQueue, asyncio.Task[object]]:
         """The task that runs, and the queue of its event loop."""

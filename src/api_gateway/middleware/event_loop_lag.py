@@ -46,6 +46,14 @@ class EventLoopLag:
         overdue = loop.time() - self._due
         return min(self._last, overdue if overdue > 0 else self._before)
 
+    def look(self) -> float:
+        """The same, without beginning a measurement, or keeping one going."""
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            return 0.0
+        overdue = loop.time() - self._due
+        return min(self._last, overdue if overdue > 0 else self._before)
+
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._last = self._before = 0.0
         self._unasked = 0

@@ -82,6 +82,11 @@ class Failures:
             if name not in known:
                 raise ValueError(f"there is no failure {name!r} here: write one of {', '.join(known)}, or a status")
 
+    @property
+    def listed(self) -> list[str | int]:
+        """All of them, names first."""
+        return [*sorted(self.names), *sorted(self.statuses)]
+
     def include(self, error: GatewayError) -> bool:
         """Whether `error` is one of them."""
         return error.status in self.statuses or failure_name(error) in self.names

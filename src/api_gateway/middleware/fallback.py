@@ -37,6 +37,7 @@ from api_gateway.core.request import IDEMPOTENT_METHODS, Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
 from api_gateway.core.upstream_errors import UpstreamError
+from api_gateway.core.xray.facts import Facts
 from api_gateway.middleware.failures import REFUSALS, SERVICE_FAILURES, Failures
 from api_gateway.middleware.repeatable import UntouchedBody
 
@@ -119,6 +120,15 @@ class FallbackMiddleware:
             await response.close()
             flag, detail = context.flag, f"the service answered {response.status}"
         return await self._instead(flag, detail, request, context)
+
+    async def state_for(self, request: Request, context: RequestContext) -> Facts:
+        """For which failures somebody else answers, who that is, and whether this request could be sent again."""
+        failures = self._failures
+        return {
+            "on": "any 5xx of the gateway's own" if failures is None else failures.listed,
+            "instead": "another service" if self._forwards else "a stated answer",
+            "once it was sent": self._possible(request, arrived=True),
+        }
 
     def _possible(self, request: Request, arrived: bool) -> bool:
         if not self._forwards:

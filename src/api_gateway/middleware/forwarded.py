@@ -43,6 +43,7 @@ from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.xray.facts import Facts
 from api_gateway.middleware.addresses import TrustedNetworks
 from api_gateway.middleware.forwarded_header import LONGEST_WALK, Hop, element, hops, known_scheme, node
 
@@ -77,6 +78,11 @@ class ForwardedMiddleware:
             others, host, _ = _separated(request.headers)
             headers = _stated(others, host, peer, context.scheme)
         return call_next(request.with_headers(headers), context)
+
+    async def state_for(self, request: Request, context: RequestContext) -> Facts:
+        """Who is connected, and whether that one's word about the client is believed."""
+        peer = context.peer_address
+        return {"peer": peer or None, "trusted": bool(self._trusted) and peer in self._trusted}
 
     def _from_trusted(self, headers: Headers, context: RequestContext) -> Headers:
         """Read the chain into `context`, continue it by the peer."""

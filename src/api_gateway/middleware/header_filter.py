@@ -38,6 +38,7 @@ from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.xray.facts import Facts
 
 HeaderDemand: TypeAlias = tuple[str, Callable[[str], bool]]
 """A header's name, and which values are meant."""
@@ -125,6 +126,22 @@ class HeaderFilterMiddleware:
             request = self._without_others(request, self._allowed)
         return call_next(request, context)
 
+    async def state_for(self, request: Request, context: RequestContext) -> Facts:
+        """The names that are refused, lacking or dropped; no values."""
+        pairs = request.headers.pairs
+        there = {name for name, _ in pairs}
+        kept = self._allowed
+        dropped = () if kept is None else there - kept
+        return {
+            "denied": _names(name for name, value in pairs if _any_holds(self._deny.get(name, ()), value)),
+            "lacking": _names(
+                name
+                for name, demands in self._require.items()
+                if name not in there or not all(_all_hold(demands, value) for each, value in pairs if each == name)
+            ),
+            "dropped": _names(name for name in dropped if not name.startswith(self._allowed_prefixes)),
+        }
+
     def _check_denied(self, pairs: HeaderPairs) -> None:
         for name, value in pairs:
             if name in self._deny:
@@ -149,6 +166,18 @@ class HeaderFilterMiddleware:
         pairs, prefixes = request.headers.pairs, self._allowed_prefixes
         kept = [pair for pair in pairs if pair[0] in allowed or pair[0].startswith(prefixes)]
         return request.with_headers(request.headers.from_pairs(kept))
+
+
+def _names(names: Iterable[bytes]) -> list[str]:
+    return sorted({name.decode("latin-1") for name in names})
+
+
+def _any_holds(demands: Iterable[Callable[[str], bool]], value: bytes) -> bool:
+    return any(holds(value.decode("latin-1")) for holds in demands)
+
+
+def _all_hold(demands: Iterable[Callable[[str], bool]], value: bytes) -> bool:
+    return all(holds(value.decode("latin-1")) for holds in demands)
 
 
 def _by_name(demands: Iterable[HeaderDemand]) -> _ByName:

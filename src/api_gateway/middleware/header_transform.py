@@ -28,6 +28,7 @@ from collections.abc import Iterable, Mapping
 from api_gateway.core.canonical_request import EXPECTED_TIMEOUT, HOP_BY_HOP, IDENTITY_HEADERS
 from api_gateway.core.errors import ConfigurationError
 from api_gateway.core.headers import HeaderPairs, Headers
+from api_gateway.core.xray.facts import Facts
 from api_gateway.middleware.request_facts import Seen
 from api_gateway.middleware.template import Template
 
@@ -97,6 +98,18 @@ class HeaderTransform:
         # What is set replaces; but a line that is renamed first is still needed.
         self._remove = frozenset(exact | {name for name, _ in self._set if name not in moved})
         self._kept_anyway = _FRAMING | {b"host"} if on_request else _FRAMING
+
+    @property
+    def explained(self) -> Facts:
+        """The names of the headers that change, by how."""
+        written = {name for name, _ in self._set}
+        facts = {
+            "removed": [*sorted(self._remove - written), *(prefix + b"*" for prefix in self._prefixes)],
+            "renamed": [old + b" -> " + new for old, new in self._rename.items()],
+            "set": [name for name, _ in self._set],
+            "added": [name for name, _ in self._add],
+        }
+        return {how: [name.decode("latin-1") for name in names] for how, names in facts.items() if names}
 
     def apply(self, headers: Headers, seen: Seen) -> Headers:
         """The headers after all changes, with values taken from what was `seen`."""

@@ -37,6 +37,7 @@ from api_gateway.core.middleware import Handler
 from api_gateway.core.request import IDEMPOTENT_METHODS, Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.xray.facts import Facts, duration
 from api_gateway.middleware.expiry_queue import ExpiryQueue
 from api_gateway.resilience.hedging import Hedging
 
@@ -69,6 +70,14 @@ class HedgeMiddleware:
         if request.method not in IDEMPOTENT_METHODS or not isinstance(request.body, bytes):
             return call_next(request, context)
         return self._raced(request, context, call_next)
+
+    async def state_for(self, request: Request, context: RequestContext) -> Facts:
+        """When an answer is late, and what the budget allows then."""
+        return {
+            "after": duration(self._hedging.after),
+            "budget left": self._hedging.remaining(self._clock.monotonic()),
+            "may be asked twice": request.method in IDEMPOTENT_METHODS and isinstance(request.body, bytes),
+        }
 
     async def _raced(self, request: Request, context: RequestContext, call_next: Handler) -> Response:
         task = asyncio.current_task()

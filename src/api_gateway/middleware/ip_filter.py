@@ -33,6 +33,7 @@ from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
 from api_gateway.core.watched_file import LOOK_EVERY, WatchedFile
+from api_gateway.core.xray.facts import Fact, Facts
 from api_gateway.middleware.network_list import network_list
 
 
@@ -78,6 +79,15 @@ class IpFilterMiddleware:
             self.refused_by_allow += 1
             raise AddressDenied
         return call_next(request, context)
+
+    async def state_for(self, request: Request, context: RequestContext) -> Facts:
+        """The address, and the networks of the lists in which it lies."""
+        number = address_number(context.client_address)
+        facts: dict[str, Fact] = {"address": context.client_address or None}
+        facts["denied by"] = self._deny.value.network_of(number)
+        if self._allow is not None:
+            facts["allowed by"] = self._allow.value.network_of(number)
+        return facts
 
     @property
     def allowed(self) -> NetworkSet | None:

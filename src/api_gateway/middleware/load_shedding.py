@@ -41,6 +41,7 @@ from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.xray.facts import Facts, duration
 from api_gateway.middleware.bulkhead import BulkheadMiddleware, Reason
 from api_gateway.middleware.event_loop_lag import EventLoopLag
 from api_gateway.middleware.request_priority import PriorityOf, same_for_all
@@ -109,6 +110,17 @@ class LoadSheddingMiddleware:
             if lag >= self._thresholds[priority]:
                 return self._refuse(priority, lag)
         return self.bulkhead(request, context, call_next)
+
+    async def state_for(self, request: Request, context: RequestContext) -> Facts:
+        """How late the loop is, from when on this request's class is refused, and the bulkhead's state."""
+        priority = self._priority_of(request, context)
+        lag = self._lag.look() if isinstance(self._lag, EventLoopLag) else self._lag.seconds()
+        return {
+            "lag": duration(lag * NANOSECONDS),
+            "refused from": duration(self._thresholds[priority] * NANOSECONDS),
+            **await self.bulkhead.state_for(request, context),
+            "class": priority.label,
+        }
 
     async def _refuse(self, priority: Priority, lag: float) -> Response:
         self.refusals[priority, "lag"] += 1

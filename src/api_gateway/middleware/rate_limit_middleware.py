@@ -31,8 +31,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
 from api_gateway.core.clock import NANOSECONDS, Clock, SystemClock
 from api_gateway.core.errors import BadRequest, CallerUnknown, GatewayError, LimitsUnavailable, RateLimited
@@ -41,9 +40,11 @@ from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.xray.facts import Facts
+from api_gateway.middleware.rate_limit_facts import rate_limit_facts
 from api_gateway.middleware.rate_limit_headers import QuotaFields, retry_seconds
-from api_gateway.middleware.rate_limit_keys import KeyFunction
 from api_gateway.middleware.rate_limit_metrics import RateLimitMetrics
+from api_gateway.middleware.rate_policy import RatePolicy
 from api_gateway.rate_limiting.limit_store import Ask, Grant, Limit, LimitStore
 from api_gateway.rate_limiting.memory_store import MemoryStore
 from api_gateway.rate_limiting.rate_limiter import Decision
@@ -52,25 +53,6 @@ _log = logging.getLogger("api_gateway.rate_limit")
 
 _WITH_AN_AFTERMATH = frozenset({"concurrency", "leaky_bucket_queue"})
 _RETRY_STORE = 1  # seconds: a store that is back is noticed within about that
-
-
-@dataclass(frozen=True, slots=True)
-class RatePolicy:
-    """One limit, and to whom it applies."""
-
-    limit: Limit
-    key: KeyFunction
-    cost: int = 1
-    """What one request counts for."""
-    tiers: Mapping[str, Limit] = field(default_factory=dict)
-    """The limits of callers whose tier is named here; all others have `limit`."""
-    keyed_by: str = ""
-    """The key in the configuration's words, for whoever explains."""
-
-    @property
-    def limits(self) -> tuple[Limit, ...]:
-        """All of them."""
-        return self.limit, *self.tiers.values()
 
 
 class RateLimitMiddleware:
@@ -131,6 +113,12 @@ class RateLimitMiddleware:
             raise
         response.headers = plan.fields.added_to(response.headers, (decision,), decision)
         return response
+
+    async def state_for(self, request: Request, context: RequestContext) -> Facts:
+        """Whose quotas they are, and what is left of each."""
+        pairs = self._plan_of_tier.get(context.tier, self._plan).pairs
+        now = self._clock.monotonic()
+        return await rate_limit_facts(pairs, self._store, now, request, context, dry_run=self.dry_run)
 
     async def _in_steps(self, plan: _Plan, request: Request, context: RequestContext, call_next: Handler) -> Response:
         try:

@@ -32,6 +32,7 @@ from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.xray.facts import Facts, duration
 
 _MILLISECOND = 1_000_000  # nanoseconds
 
@@ -53,3 +54,7 @@ class RemainingDeadlineMiddleware:
             raise DeadlineExceeded("the deadline passed before the service was asked")
         field = (EXPECTED_TIMEOUT, b"%d" % max(1, left // _MILLISECOND))
         return call_next(request.with_headers(Headers.from_pairs([*request.headers.pairs, field])), context)
+
+    async def state_for(self, request: Request, context: RequestContext) -> Facts:
+        """What is left of the deadline."""
+        return {"left": None if context.deadline is None else duration(context.deadline - self._clock.monotonic())}

@@ -40,6 +40,7 @@ from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.xray.facts import Facts
 from api_gateway.middleware.body_limit import BodyLimitMiddleware
 from api_gateway.middleware.content_coding import content_coding, decoded
 from api_gateway.middleware.json_limits import JsonLimits, NotJson, OverJsonLimit, read_json
@@ -110,6 +111,19 @@ class RequestValidationMiddleware:
         elif required and not isinstance(request.body, bytes):
             request = request.with_body(_begun(request.body))
         return then(request, context) if self._sized is None else self._sized(request, context, then)
+
+    async def state_for(self, request: Request, context: RequestContext) -> Facts:
+        """What is looked at, and the type of the body that came."""
+        return {
+            "query": self._query is not None,
+            "required": self._required and request.method in _MEANT_FOR_THEIR_BODY,
+            "types": None if self._types is None else self._types.headers.get("accept"),
+            "type": request.header("content-type"),
+            "limit": self._max_body or None,
+            "schema": self._schema is not None,
+            "depth": None if self._limits is None else self._limits.depth,
+            "items": None if self._limits is None else self._limits.items,
+        }
 
     def _check_type(self, request: Request) -> str:
         """The content coding, where the body will be inspected."""

@@ -44,6 +44,7 @@ from api_gateway.core.request import IDEMPOTENT_METHODS, Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
 from api_gateway.core.upstream_errors import UpstreamError
+from api_gateway.core.xray.facts import Facts, duration
 from api_gateway.middleware.failures import SERVICE_FAILURES, Failures
 from api_gateway.middleware.repeatable import UntouchedBody
 from api_gateway.middleware.retry_after import retry_after
@@ -139,6 +140,18 @@ class RetryMiddleware:
             context.tried = (*context.tried, context.endpoint)
             await asyncio.sleep(wait / NANOSECONDS)
             self.retries += 1
+
+    async def state_for(self, request: Request, context: RequestContext) -> Facts:
+        """How often it may be asked, on what, and what the budget allows."""
+        now = self._clock.monotonic()
+        return {
+            "attempts": self._attempts,
+            "on": self._failures.listed,
+            "idempotent": request.method in IDEMPOTENT_METHODS,
+            "first wait up to": duration(self._backoff.ceiling(0)),
+            "budget left": None if self._budget is None else self._budget.remaining(now),
+            "left": None if context.deadline is None else duration(context.deadline - now),
+        }
 
     def _wait(
         self, tries: int, previous: int | None, asked_for: int, request: Request, context: RequestContext

@@ -37,6 +37,7 @@ from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
 from api_gateway.core.upstream_errors import UpstreamError
+from api_gateway.core.xray.facts import Facts
 from api_gateway.middleware.timed_out import timed_out
 from api_gateway.resilience.adaptive_throttle import AdaptiveThrottle
 
@@ -68,6 +69,17 @@ class ThrottleMiddleware:
     def refusal_probability(self) -> float:
         """How likely the next request is refused."""
         return self._throttle.refusal_probability(self._clock.monotonic())
+
+    async def state_for(self, request: Request, context: RequestContext) -> Facts:
+        """How likely it is refused, and what of the window that comes from."""
+        now = self._clock.monotonic()
+        requests, accepts = self._throttle.counts(now)
+        return {
+            "requests": requests,
+            "accepted": accepts,
+            "requests for one accepted": self._throttle.k,
+            "refusal probability": round(self._throttle.refusal_probability(now), 3),
+        }
 
     async def __call__(self, request: Request, context: RequestContext, call_next: Handler) -> Response:
         """Ask, or refuse by chance.

@@ -28,6 +28,7 @@ from api_gateway.core.middleware import Handler
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.xray.facts import Facts
 from api_gateway.middleware.header_transform import HeaderTransform
 from api_gateway.middleware.request_body_transform import RequestBodyTransform
 from api_gateway.middleware.request_facts import Seen
@@ -72,6 +73,15 @@ class TransformMiddleware:
         if self.request_body is None and self.response_body is None and self._response_headers is None:
             return call_next(self._with_headers(request, request, context), context)
         return self._both_ways(request, context, call_next)
+
+    async def state_for(self, request: Request, context: RequestContext) -> Facts:
+        """What is changed in each direction: the names of headers, and whether bodies are."""
+        return {
+            "request headers": {} if self._request_headers is None else self._request_headers.explained,
+            "request body": self.request_body is not None,
+            "response headers": {} if self._response_headers is None else self._response_headers.explained,
+            "response body": self.response_body is not None,
+        }
 
     async def _both_ways(self, request: Request, context: RequestContext, call_next: Handler) -> Response:
         changed = request if self.request_body is None else await self.request_body.apply(request, context)

@@ -67,6 +67,11 @@ class AdaptiveThrottle:
         requests, accepts = self._sums.sums(now)
         return min(self.ceiling, max(0.0, (requests - self.k * accepts) / (requests + 1)))
 
+    def counts(self, now: int) -> tuple[int, int]:
+        """Requests of the window, and how many of them were accepted."""
+        requests, accepts = self._sums.sums(now)
+        return requests, accepts
+
     def admit(self, now: int, draw: float) -> bool:
         """Whether to send a request. If so, `record` how it ended; if not, it is counted."""
         if draw >= self.refusal_probability(now):

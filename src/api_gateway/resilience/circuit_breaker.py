@@ -68,8 +68,8 @@ class Permit:
 class CircuitBreaker:
     """Guards one service or one endpoint. `now` is monotonic nanoseconds and does not go back."""
 
-    __slots__ = ("_failure_rate", "_generation", "_half_open_calls", "_lost_after", "_min_calls", "_opened", "_out",
-                 "_probes", "_slow_rate", "_state", "_window", "observer", "open_for", "slow_after")  # fmt: skip
+    __slots__ = ("_generation", "_lost_after", "_opened", "_out", "_probes", "_state", "_window", "failure_rate",
+                 "half_open_calls", "min_calls", "observer", "open_for", "slow_after", "slow_rate")  # fmt: skip
 
     def __init__(
         self,
@@ -96,11 +96,11 @@ class CircuitBreaker:
                 raise ValueError(f"{name} must be at least 1, not {value}")
         if isinstance(window, CountWindow) and min_calls > window.size:
             raise ValueError(f"min_calls must be at most {window.size}, the size of the window, not {min_calls}")
-        self._failure_rate = Share.of("failure_rate", failure_rate)
-        self._slow_rate = Share.of("slow_rate", slow_rate)
-        self._min_calls = min_calls
+        self.failure_rate = Share.of("failure_rate", failure_rate)
+        self.slow_rate = Share.of("slow_rate", slow_rate)
+        self.min_calls = min_calls
         self.open_for = open_for
-        self._half_open_calls = half_open_calls
+        self.half_open_calls = half_open_calls
         self.slow_after = slow_after
         self._lost_after = lost_after
         self.observer = observer
@@ -181,12 +181,17 @@ class CircuitBreaker:
         self._pass_time(now)
         return self._evidence().by_place(now)
 
+    def probes_out(self, now: int) -> int:
+        """Probes of which nobody knows yet how they end."""
+        self._pass_time(now)
+        return len(self._out)
+
     def _evidence(self) -> OutcomeWindow:
         return self._probes if self._state is CircuitState.HALF_OPEN else self._window
 
     def _has_room(self) -> bool:
         ended = self._probes.outcomes(0).calls
-        return self._state is CircuitState.HALF_OPEN and ended + len(self._out) < self._half_open_calls
+        return self._state is CircuitState.HALF_OPEN and ended + len(self._out) < self.half_open_calls
 
     def _pass_time(self, now: int) -> None:
         """Let happen what happens by itself until `now`, each thing at its own time."""
@@ -206,19 +211,19 @@ class CircuitBreaker:
         """Judge by what is known."""
         calls, failed, slow = self._evidence().outcomes(now)
         if self._state is CircuitState.HALF_OPEN:
-            to_come = self._half_open_calls - calls
+            to_come = self.half_open_calls - calls
             if self._probes_failed(failed, slow):
                 self._move(CircuitEvent.PROBES_FAILED, now)
             elif not self._probes_failed(failed + to_come, slow + to_come):
                 self._move(CircuitEvent.PROBES_PASSED, now)
-        elif calls >= self._min_calls and (
-            self._failure_rate.reached_by(failed, calls) or self._slow_rate.reached_by(slow, calls)
+        elif calls >= self.min_calls and (
+            self.failure_rate.reached_by(failed, calls) or self.slow_rate.reached_by(slow, calls)
         ):
             self._move(CircuitEvent.TRIPPED, now)
 
     def _probes_failed(self, failed: int, slow: int) -> bool:
-        probes = self._half_open_calls
-        return self._failure_rate.reached_by(failed, probes) or self._slow_rate.reached_by(slow, probes)
+        probes = self.half_open_calls
+        return self.failure_rate.reached_by(failed, probes) or self.slow_rate.reached_by(slow, probes)
 
     def _move(self, event: CircuitEvent, now: int) -> None:
         row = transition(self._state, event)

@@ -44,6 +44,10 @@ class Hedging:
         self._budget.record_request(now)
         return now + self.after
 
+    def remaining(self, now: int) -> int:
+        """How many extra calls would be allowed at `now`."""
+        return self._budget.remaining(now)
+
     def acquire(self, now: int) -> bool:
         """Whether one extra call may be made; if so, it is counted."""
         return self._budget.acquire(now)

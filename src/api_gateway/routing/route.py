@@ -22,7 +22,7 @@ from typing import Final
 
 from api_gateway.core.canonical_path import canonical_path, decode_segment
 from api_gateway.core.errors import BadRequest, ConfigurationError
-from api_gateway.core.middleware import Handler, Middleware, chain
+from api_gateway.core.middleware import Chain, Handler, Middleware, chain
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
@@ -122,7 +122,7 @@ class Route:
         if template.has_tail and not self.pattern.has_tail:
             raise ConfigurationError(f"rewrite {rewrite!r} uses '*', but path {self.path!r} has no tail")
 
-    def bind(self, service: Handler) -> Handler:
+    def bind(self, service: Handler, chain: Chain = chain) -> Handler:
         """This route as a handler: its middleware, then the changed request to `service`."""
         return chain(self.middleware, self._forward_to(service))
 

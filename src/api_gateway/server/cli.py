@@ -98,11 +98,14 @@ def _explain(options: argparse.Namespace) -> int:
     from api_gateway.build import build_gateway
     from api_gateway.config.load import load_config
     from api_gateway.server.explanation import explained
+    from api_gateway.server.sending import sent
 
     gateway = build_gateway(load_config(options.config, os.environ))
     request = _request(options.method, options.url, options.header)
     found, text = asyncio.run(explained(gateway, request))
     print(text)
+    if options.send:
+        print(f"\n{asyncio.run(sent(gateway, request, options.send))}")
     return 0 if found else 1
 
 
@@ -174,6 +177,8 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument(
         "-H", dest="header", metavar="'Name: value'", type=_header, action="append", default=[], help=header_help
     )
+    send_help = "send it, too, and show every decision with the state that made it; TIMES times, and show the last"
+    explain.add_argument("--send", metavar="TIMES", type=_times, nargs="?", const=1, default=0, help=send_help)
     explain.set_defaults(command=_explain)
 
     schema = commands.add_parser("schema", help="print the JSON Schema of the configuration, for editors")
@@ -191,6 +196,12 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= 65535):
         raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
+    return int(text)
+
+
+def _times(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 100_000):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of times from 1 to 100000")
     return int(text)
 
 

@@ -26,7 +26,8 @@ from api_gateway.middleware.auth_middleware import AuthMiddleware
 from api_gateway.middleware.authorization import AuthorizationMiddleware
 from api_gateway.middleware.rate_limit_middleware import RateLimitMiddleware
 from api_gateway.rate_limiting.limit_store import Limit
-from api_gateway.routing.explain import Explanation, Rejection, explain
+from api_gateway.routing.explain import Explanation, explain
+from api_gateway.routing.rejection import Rejection
 from api_gateway.routing.route import PRESERVE, Route
 from api_gateway.routing.router import Match, Router
 

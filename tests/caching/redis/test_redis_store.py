@@ -47,6 +47,17 @@ async def test_what_was_put_is_got_and_what_was_not_is_not(store: RedisCacheStor
     assert (store.hits, store.misses, store.unreadable, store.refused) == (1, 1, 0, 0)
 
 
+async def test_what_is_looked_at_is_what_would_be_got_and_is_not_counted(
+    store: RedisCacheStore, server: Valkey
+) -> None:
+    kept = stored(b"body", ENGLISH, ("tag",))
+    await store.put("key", kept, 10)
+    server.command("HSET", ANSWERS + "key", "of another", "version")
+    assert [contents(seen) for seen in await store.peek("key")] == [contents(kept)]
+    assert list(await store.peek("other")) == []
+    assert (store.hits, store.misses, store.unreadable) == (0, 0, 0)
+
+
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.text(max_size=20), stored_responses()), max_size=4))
 def test_any_answers_come_back_as_they_were(shared_server: Valkey, puts: list[tuple[str, StoredResponse]]) -> None:

@@ -60,6 +60,15 @@ async def test_k_requests_are_one_round_trip(server: Valkey) -> None:
         assert await gateways.admitted(0, WINDOW, SECOND, 5) == 5, "until it ends"
 
 
+async def test_who_only_looks_sees_what_is_leased_as_left_and_takes_nothing(server: Valkey) -> None:
+    async with fleet(server, 1, lease=10) as gateways:
+        await gateways.ask(0, WINDOW, 0)
+        looks = [await gateways.ask(0, WINDOW, 0, cost=0) for _ in range(3)]
+        assert {look.remaining for look in looks} == {59}, "nine of them leased, fifty in the server"
+        assert (await gateways.ask(0, WINDOW, 0)).remaining == 58
+        assert (await gateways.ask(0, WINDOW, 0, cost=58)).allowed
+
+
 async def test_alone_it_admits_exactly_the_limit_and_says_what_is_left(server: Valkey) -> None:
     async with fleet(server, 1, lease=7) as gateways:
         decisions = [await gateways.ask(0, WINDOW, 250_000) for _ in range(61)]

@@ -86,26 +86,38 @@ class RedisCacheStore:
 
     async def get(self, key: str) -> Sequence[StoredResponse]:
         """See `CacheStore.get`."""
-        name = self._keys.answers(key)
-        values: object = None
-        try:
-            if name is not None:
-                values = await self.server.command("HVALS", name)
-        except ServerRefused:  # what is there is no hash, or may not be read
-            self.unreadable += 1
-        variants = []
-        for value in values if isinstance(values, list) else ():
-            response = unpacked(value) if isinstance(value, bytes) else None
-            if response is None:
-                self.unreadable += 1
-            else:
-                variants.append(response)
+        variants, unreadable = await self._read(key)
+        self.unreadable += unreadable
         if not variants:
             self.misses += 1
             return ()
         self.hits += 1
-        variants.sort(key=_newness, reverse=True)
         return variants
+
+    async def peek(self, key: str) -> Sequence[StoredResponse]:
+        """What `get` would give, not counted."""
+        variants, _ = await self._read(key)
+        return variants
+
+    async def _read(self, key: str) -> tuple[list[StoredResponse], int]:
+        """What is kept under `key`, newest first, and how much there is that nobody can read."""
+        name = self._keys.answers(key)
+        values: object = None
+        unreadable = 0
+        try:
+            if name is not None:
+                values = await self.server.command("HVALS", name)
+        except ServerRefused:  # what is there is no hash, or may not be read
+            unreadable += 1
+        variants = []
+        for value in values if isinstance(values, list) else ():
+            response = unpacked(value) if isinstance(value, bytes) else None
+            if response is None:
+                unreadable += 1
+            else:
+                variants.append(response)
+        variants.sort(key=_newness, reverse=True)
+        return variants, unreadable
 
     async def put(self, key: str, response: StoredResponse, lifetime: float) -> None:
         """See `CacheStore.put`."""

@@ -35,6 +35,7 @@ import asyncio
 import math
 from collections.abc import Sequence
 
+from api_gateway.rate_limiting.all_or_nothing import tightest
 from api_gateway.rate_limiting.keyed_state import DEFAULT_MAX_KEYS, KeyedState
 from api_gateway.rate_limiting.limit_store import Ask, Grant
 from api_gateway.rate_limiting.rate_limiter import NANOSECONDS, Decision, new_decision
@@ -99,7 +100,9 @@ class LeaseStore:
             if lease.asking is None:
                 return await self._take(lease, ask, now)
             await asyncio.shield(lease.asking)
-        return await self._ask(asks, now)
+        grant = await self._ask(asks, now)
+        looks = not asks[0].cost and not grant.degraded and not any(ask.cost for ask in asks)
+        return self._with_leases(grant, asks, now) if looks else grant
 
     async def close(self) -> None:
         """Close the shared store; what is left of leases is lost."""
@@ -157,6 +160,17 @@ class LeaseStore:
         lease.beyond, lease.reset_at = decision.remaining, now + decision.reset_after
         lease.refusal, lease.ends = None, now + self._lasts
         return decision._replace(remaining=lease.tokens + lease.beyond)
+
+    def _with_leases(self, grant: Grant, asks: Sequence[Ask], now: int) -> Grant:
+        """What is left, to somebody who only looks: what is leased and not spent is left, too."""
+        leases = [self._leases.get(f"{len(limit.name)}:{limit.name}:{key}") for limit, key, _ in asks]
+        decisions = tuple(
+            decision
+            if lease is None or _is_over(lease, now)
+            else decision._replace(remaining=decision.remaining + lease.tokens)
+            for lease, decision in zip(leases, grant.decisions, strict=True)
+        )
+        return grant._replace(decision=tightest(decisions), decisions=decisions)
 
     async def _ask(self, asks: Sequence[Ask], now: int) -> Grant:
         self.round_trips += 1

@@ -209,5 +209,5 @@ class RedisStore(LinkedStore):
         return Grant(decision, tuple(decisions), release)
 
     async def _without_server(self, asks: Sequence[Ask], now: int) -> Grant:
-        self.degraded += 1
+        self.degraded += any(ask.cost for ask in asks)  # whoever only looks is no request
         return await self._fallback.acquire(asks, now)
