@@ -12,9 +12,9 @@ unless others read it, too. A store that is down is a miss (`cache_keeper.py`).
 
 Bound: `max_body` bytes for each body under way; `refreshes` requests at once in the background, each with
 `refresh_timeout` seconds. At most one request a key and variant at a time reaches the service for what can be shared.
-Cost: a hit 4 us, a miss that is kept 20 us, 45 us if its body streams, one that is not kept 10 us (`make bench`, cache:
-eight request fields and six of the answer, on processors shared with other work). Of the 20, reading the request is 1,
-judging the answer 2, the memory store 2, and the collector of garbage 3, for what is kept is new to it.
+Cost: a hit 4 us; a miss that is kept 20 to 25 us, twice that if its body streams; one that is not kept 10 us (`make
+bench`, cache: eight request fields and six of the answer, on processors shared with other work). Of the 20, reading the
+request takes 1, judging the answer 2, the memory store 2, and the collector of garbage 3: what is kept is new to it.
 
 What it does not do: know callers (`core/identity.py`, and the key), routes, or which store it is.
 
