@@ -20,10 +20,10 @@ from api_gateway import ApiGateway, Handler, Headers, Middleware, Request, Reque
 from api_gateway.core.clock import SystemClock
 from api_gateway.middleware.deadline import DeadlineMiddleware
 from api_gateway.middleware.forwarded import ForwardedMiddleware
-from api_gateway.middleware.metrics import MetricsMiddleware
-from api_gateway.middleware.rate_limit_keys import by_client_ip
-from api_gateway.middleware.rate_limit_middleware import RateLimitMiddleware
-from api_gateway.middleware.rate_policy import RatePolicy
+from api_gateway.middleware.metrics.metrics_middleware import MetricsMiddleware
+from api_gateway.middleware.rate_limit.keys import by_client_ip
+from api_gateway.middleware.rate_limit.policy import RatePolicy
+from api_gateway.middleware.rate_limit.rate_limit_middleware import RateLimitMiddleware
 from api_gateway.middleware.request_id import RequestIdMiddleware
 from api_gateway.rate_limiting import TokenBucket
 from api_gateway.rate_limiting.limit_store import Limit

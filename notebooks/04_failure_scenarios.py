@@ -439,7 +439,7 @@ assert due - 70 == 52 and (end - begin).days - due == 29
 # **What the client feels.** All find nothing, all ask. The database does 200 a second: the last one waits for 5 s, and
 # everybody else who needs the database stands behind.
 #
-# Here the second cache is the gateway's own, `middleware/cache.py`. The first is one of those that tutorials write: a
+# Here the second cache is the gateway's own, `middleware/cache/`. The first is one of those that tutorials write: a
 # dictionary of answers (`plotting/caching/seeds.py`). Notebook 07 is about nothing else than this and its relatives.
 
 # %%
@@ -454,7 +454,7 @@ assert [crowd.calls for crowd in crowds.values()] == [1000, 1]
 assert math.isclose(last["each asks"], 1000 / 200) and math.isclose(last["one asks for all"], 0.05)
 
 # %% [markdown]
-# **The mechanism.** *Single flight* (`middleware/cache_flight.py`): the first one asks, the others wait for his answer.
+# **The mechanism.** *Single flight* (`middleware/cache/flight.py`): the first one asks, the others wait for his answer.
 # 1,000 → 1, and exactly so. If the first client leaves before it is there, the next in line takes his place.
 #
 # It needs a place that all share, so N gateways make N calls. *Early expiry* (`caching/early_refresh.py`) needs none:
@@ -548,7 +548,7 @@ signs = [("slow service", "DT, UO, and OM for others", "timeout, breaker, bulkhe
     ("certificate", "none: never a request", "an alarm on the date", "server/tls/expiry.py")]  # fmt: skip
 
 # %%
-signs += [("stampede", "DT, UO of the service", "one asks for all", "middleware/cache_flight.py"),
+signs += [("stampede", "DT, UO of the service", "one asks for all", "middleware/cache/flight.py"),
           ("gateway gone", "none: nobody is there", "N, little shared", "backend/health_check.py")]  # fmt: skip
 changes = [
     (f"{1 - answered['nothing']:.0%}", f"{1 - answered['all three']:.0%}", "of the healthy one's clients fail"),

@@ -17,7 +17,7 @@
 #
 # Here each of these is caused, before simulated services and in **virtual time** (no waiting, and the same each time).
 # The cache is the gateway's own: its rules (`api_gateway/caching/`), its memory store, its middleware
-# (`middleware/cache.py`). Beside it stand, for comparison, the caches that tutorials write
+# (`middleware/cache/cache_middleware.py`). Beside it stand, for comparison, the caches that tutorials write
 # (`plotting/caching/seeds.py`).
 
 # %%

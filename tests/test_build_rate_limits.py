@@ -12,8 +12,8 @@ import pytest
 from api_gateway import ApiGateway, ConfigurationError, Request, RequestContext, Response, build_gateway
 from api_gateway.config.rate_limit_schema import LimitOptions
 from api_gateway.core.clock import ManualClock
-from api_gateway.middleware.metrics import MetricsMiddleware
-from api_gateway.middleware.rate_limit_middleware import RateLimitMiddleware
+from api_gateway.middleware.metrics.metrics_middleware import MetricsMiddleware
+from api_gateway.middleware.rate_limit.rate_limit_middleware import RateLimitMiddleware
 from api_gateway.rate_limiting import Decision
 from api_gateway.rate_limiting.limit_store import Ask, Grant, Limit
 from api_gateway.rate_limiting.limiters import LIMITERS

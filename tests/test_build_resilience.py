@@ -10,7 +10,7 @@ import pytest
 from api_gateway import ApiGateway, BackendService, ConfigurationError, Request, Response, build_gateway
 from api_gateway.config.middleware_schema import MiddlewareEntry
 from api_gateway.config.service_schema import ServiceConfig
-from api_gateway.middleware.metrics import MetricsMiddleware
+from api_gateway.middleware.metrics.metrics_middleware import MetricsMiddleware
 from api_gateway.server.status import services_of
 from api_gateway.simulation import (
     Constant,

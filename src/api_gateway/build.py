@@ -64,12 +64,12 @@ from api_gateway.core.errors import ConfigurationError
 from api_gateway.core.middleware import Handler, Middleware, Observer
 from api_gateway.core.security_events import SecurityEvents
 from api_gateway.middleware.body_limit import BodyLimitMiddleware
-from api_gateway.middleware.cache_warming import CacheWarming
+from api_gateway.middleware.cache.warming import CacheWarming
 from api_gateway.middleware.forwarded import ForwardedMiddleware
-from api_gateway.middleware.metrics import MetricsMiddleware
+from api_gateway.middleware.metrics.metrics_middleware import MetricsMiddleware
+from api_gateway.middleware.metrics.security import SecurityMetrics
 from api_gateway.middleware.remaining_deadline import RemainingDeadlineMiddleware
 from api_gateway.middleware.security_events import SecurityEventsMiddleware
-from api_gateway.middleware.security_metrics import SecurityMetrics
 from api_gateway.routing.route import Route
 from api_gateway.routing.router import Router
 

@@ -16,7 +16,7 @@ from api_gateway.caching.memory_store import MemoryCacheStore
 from api_gateway.config.cache_schema import CacheOptions
 from api_gateway.config.rate_limit_schema import MEMORY
 from api_gateway.core.middleware import Middleware
-from api_gateway.middleware.cache import CacheMiddleware
+from api_gateway.middleware.cache.cache_middleware import CacheMiddleware
 
 
 def cache(options: object, tools: Tools) -> Middleware:

@@ -14,28 +14,28 @@ from api_gateway.backend.aggregator import Aggregator
 from api_gateway.backend.backend_service import BackendService
 from api_gateway.core.clock import Clock
 from api_gateway.core.middleware import Handler, Middleware
-from api_gateway.middleware.aggregate_metrics import AggregateMetrics
-from api_gateway.middleware.attempt_metrics import AttemptMetrics
-from api_gateway.middleware.auth_metrics import AuthMetrics
 from api_gateway.middleware.auth_middleware import AuthMiddleware
 from api_gateway.middleware.authorization import AuthorizationMiddleware
 from api_gateway.middleware.bulkhead import BulkheadMiddleware
-from api_gateway.middleware.cache import CacheMiddleware
-from api_gateway.middleware.cache_metrics import CacheMetrics
+from api_gateway.middleware.cache.cache_middleware import CacheMiddleware
+from api_gateway.middleware.cache.metrics import CacheMetrics
 from api_gateway.middleware.circuit_breaking import CircuitBreakingMiddleware
-from api_gateway.middleware.circuit_metrics import CircuitMetrics
-from api_gateway.middleware.concurrency_metrics import ConcurrencyMetrics
 from api_gateway.middleware.cors import CorsMiddleware
 from api_gateway.middleware.fallback import FallbackMiddleware
-from api_gateway.middleware.filter_metrics import FilterMetrics
 from api_gateway.middleware.header_filter import HeaderFilterMiddleware
-from api_gateway.middleware.health_metrics import HealthMetrics
 from api_gateway.middleware.hedge import HedgeMiddleware
 from api_gateway.middleware.ip_filter import IpFilterMiddleware
 from api_gateway.middleware.load_shedding import LoadSheddingMiddleware
+from api_gateway.middleware.metrics.aggregates import AggregateMetrics
+from api_gateway.middleware.metrics.attempts import AttemptMetrics
+from api_gateway.middleware.metrics.auth import AuthMetrics
+from api_gateway.middleware.metrics.circuits import CircuitMetrics
+from api_gateway.middleware.metrics.concurrency import ConcurrencyMetrics
+from api_gateway.middleware.metrics.filters import FilterMetrics
+from api_gateway.middleware.metrics.health import HealthMetrics
 from api_gateway.middleware.retry import RetryMiddleware
-from api_gateway.middleware.transform import TransformMiddleware
-from api_gateway.middleware.transform_metrics import TransformMetrics
+from api_gateway.middleware.transform.metrics import TransformMetrics
+from api_gateway.middleware.transform.transform_middleware import TransformMiddleware
 
 
 def show_in(

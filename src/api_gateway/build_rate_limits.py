@@ -19,7 +19,7 @@ from api_gateway.config.rate_limit_schema import MEMORY, SHARED_STORE_OPTIONS, L
 from api_gateway.config.request_key import HEADER
 from api_gateway.config.schema import GatewayConfig
 from api_gateway.core.clock import Clock
-from api_gateway.middleware.rate_limit_keys import (
+from api_gateway.middleware.rate_limit.keys import (
     ByHeader,
     ByRoute,
     KeyFunction,
@@ -28,9 +28,9 @@ from api_gateway.middleware.rate_limit_keys import (
     by_identity,
     combined,
 )
-from api_gateway.middleware.rate_limit_metrics import RateLimitMetrics
-from api_gateway.middleware.rate_limit_middleware import RateLimitMiddleware
-from api_gateway.middleware.rate_policy import RatePolicy
+from api_gateway.middleware.rate_limit.metrics import RateLimitMetrics
+from api_gateway.middleware.rate_limit.policy import RatePolicy
+from api_gateway.middleware.rate_limit.rate_limit_middleware import RateLimitMiddleware
 from api_gateway.rate_limiting.keyed_rate_limiter import KeyedRateLimiter
 from api_gateway.rate_limiting.limit_store import Limit, LimitStore
 from api_gateway.rate_limiting.limiters import limiter_of

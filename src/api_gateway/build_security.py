@@ -15,8 +15,8 @@ from api_gateway.core.middleware import Middleware
 from api_gateway.middleware.cors import CorsMiddleware
 from api_gateway.middleware.header_filter import HeaderFilterMiddleware
 from api_gateway.middleware.ip_filter import IpFilterMiddleware
-from api_gateway.middleware.request_validation import RequestValidationMiddleware
 from api_gateway.middleware.security_headers import SecurityHeadersMiddleware
+from api_gateway.middleware.validation.request_validation import RequestValidationMiddleware
 
 
 def ip_filter(options: object, tools: Tools) -> Middleware:

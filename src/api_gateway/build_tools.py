@@ -17,8 +17,8 @@ from api_gateway.core.middleware import Handler, Middleware
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
-from api_gateway.middleware.introspection_metrics import IntrospectionMetrics
-from api_gateway.middleware.key_set_metrics import KeySetMetrics
+from api_gateway.middleware.metrics.introspection import IntrospectionMetrics
+from api_gateway.middleware.metrics.key_sets import KeySetMetrics
 
 Made = TypeVar("Made")
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from api_gateway.build_tools import Tools
 from api_gateway.config.transform_schema import RequestTransform, ResponseTransform, TransformOptions
 from api_gateway.core.middleware import Middleware
-from api_gateway.middleware.body_transform import BodyTransform
-from api_gateway.middleware.expression import Expression
-from api_gateway.middleware.request_body_transform import RequestBodyTransform
-from api_gateway.middleware.response_body_transform import ResponseBodyTransform
-from api_gateway.middleware.transform import TransformMiddleware
+from api_gateway.middleware.transform.body_transform import BodyTransform
+from api_gateway.middleware.transform.expression import Expression
+from api_gateway.middleware.transform.request_body_transform import RequestBodyTransform
+from api_gateway.middleware.transform.response_body_transform import ResponseBodyTransform
+from api_gateway.middleware.transform.transform_middleware import TransformMiddleware
 
 
 def transform(options: object, tools: Tools) -> Middleware:

@@ -26,7 +26,7 @@ from api_gateway.core.identity import Identity
 from api_gateway.core.middleware import chain
 from api_gateway.core.upstream_errors import ConnectFailed, UpstreamReset
 from api_gateway.middleware.circuit_breaking import CircuitBreakingMiddleware
-from api_gateway.middleware.introspection_metrics import IntrospectionMetrics
+from api_gateway.middleware.metrics.introspection import IntrospectionMetrics
 from api_gateway.resilience.circuit_breaker import CircuitBreaker
 from api_gateway.resilience.outcome_window import CountWindow
 from api_gateway.simulation import run

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from api_gateway.config.request_validation_schema import BodyValidation, RequestValidationOptions
 from api_gateway.core.errors import ConfigurationError
-from api_gateway.middleware.json_limits import JsonLimits
+from api_gateway.middleware.body.json_limits import JsonLimits
 
 SCHEMA = {"type": "object", "properties": {"page": {"type": "integer", "minimum": 1}}, "required": ["page"]}
 

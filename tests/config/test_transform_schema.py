@@ -12,9 +12,9 @@ from api_gateway.core.clock import ManualClock
 from api_gateway.core.headers import Headers
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
-from api_gateway.middleware.expression_functions import ExpressionFunctions
-from api_gateway.middleware.json_limits import JsonLimits
+from api_gateway.middleware.body.json_limits import JsonLimits
 from api_gateway.middleware.request_facts import Seen
+from api_gateway.middleware.transform.expression_functions import ExpressionFunctions
 
 EVERYTHING = {
     "request": {

@@ -19,24 +19,24 @@ from api_gateway.middleware.auth_middleware import AuthMiddleware
 from api_gateway.middleware.authorization import AccessRule, AuthorizationMiddleware
 from api_gateway.middleware.body_limit import BodyLimitMiddleware
 from api_gateway.middleware.bulkhead import BulkheadMiddleware
-from api_gateway.middleware.cache import CacheMiddleware
+from api_gateway.middleware.cache.cache_middleware import CacheMiddleware
 from api_gateway.middleware.cors import CorsMiddleware
 from api_gateway.middleware.deadline import DeadlineMiddleware
 from api_gateway.middleware.event_loop_lag import EventLoopLag
 from api_gateway.middleware.fallback import FallbackMiddleware, StatedResponse
 from api_gateway.middleware.forwarded import ForwardedMiddleware
 from api_gateway.middleware.header_filter import HeaderFilterMiddleware
-from api_gateway.middleware.header_transform import HeaderTransform
 from api_gateway.middleware.hedge import HedgeMiddleware
 from api_gateway.middleware.ip_filter import IpFilterMiddleware
 from api_gateway.middleware.load_shedding import LoadSheddingMiddleware
 from api_gateway.middleware.remaining_deadline import RemainingDeadlineMiddleware
 from api_gateway.middleware.request_priority import RequestPriority
-from api_gateway.middleware.request_validation import RequestValidationMiddleware
 from api_gateway.middleware.retry import RetryMiddleware
-from api_gateway.middleware.template import Template
 from api_gateway.middleware.throttle import ThrottleMiddleware
-from api_gateway.middleware.transform import TransformMiddleware
+from api_gateway.middleware.transform.header_transform import HeaderTransform
+from api_gateway.middleware.transform.template import Template
+from api_gateway.middleware.transform.transform_middleware import TransformMiddleware
+from api_gateway.middleware.validation.request_validation import RequestValidationMiddleware
 from api_gateway.resilience.adaptive_throttle import AdaptiveThrottle
 from api_gateway.resilience.aimd import AIMDLimit
 from api_gateway.resilience.backoff import Backoff

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from api_gateway import ApiGateway, BackendService, Endpoint, Handler, Request, RequestContext, Response, Route, Router
-from api_gateway.middleware.metrics import MetricsMiddleware
+from api_gateway.middleware.metrics.metrics_middleware import MetricsMiddleware
 from api_gateway.middleware.request_id import RequestIdMiddleware
 from api_gateway.server.admin import admin_app
 from api_gateway.server.cache_admin import LocalPurger

@@ -18,7 +18,7 @@ from api_gateway.caching.cache_store import StoreUnavailable
 from api_gateway.caching.memory_store import MemoryCacheStore
 from api_gateway.core.clock import SystemClock
 from api_gateway.core.identity import Identity
-from api_gateway.middleware.cache import CacheMiddleware
+from api_gateway.middleware.cache.cache_middleware import CacheMiddleware
 from api_gateway.server.cache_admin import LONGEST_BODY, PATH, LocalPurger, Purger, WorkersPurger, purge_route
 from api_gateway.server.sockets import listen_unix
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from api_gateway import ApiGateway, Handler, Request, RequestContext, Response, build_gateway
-from api_gateway.middleware.rate_limit_middleware import RateLimitMiddleware
+from api_gateway.middleware.rate_limit.rate_limit_middleware import RateLimitMiddleware
 from api_gateway.rate_limiting import Concurrency
 from api_gateway.rate_limiting.memory_store import MemoryStore
 from tests.support.gateway_server import serve, until

@@ -8,11 +8,11 @@ from api_gateway.core.clock import ManualClock
 from api_gateway.core.request import Body, Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
-from api_gateway.middleware.body_transform import BodyTransform
-from api_gateway.middleware.expression import Expression
-from api_gateway.middleware.request_body_transform import RequestBodyTransform
-from api_gateway.middleware.response_body_transform import ResponseBodyTransform
-from api_gateway.middleware.transform import TransformMiddleware
+from api_gateway.middleware.transform.body_transform import BodyTransform
+from api_gateway.middleware.transform.expression import Expression
+from api_gateway.middleware.transform.request_body_transform import RequestBodyTransform
+from api_gateway.middleware.transform.response_body_transform import ResponseBodyTransform
+from api_gateway.middleware.transform.transform_middleware import TransformMiddleware
 
 CLOCK = ManualClock(wall=1_705_314_600.0)
 

@@ -21,7 +21,7 @@ from jmespath.functions import Functions
 from api_gateway.backend.aggregate_plan import Selection
 from api_gateway.config.fields import text
 from api_gateway.config.problems import Refusal, did_you_mean
-from api_gateway.middleware.expression import wrong_count
+from api_gateway.middleware.transform.expression import wrong_count
 
 _Node: TypeAlias = Mapping[str, object]
 

@@ -27,7 +27,7 @@ from api_gateway.config.fields import Count, Duration, DurationOrZero, Flag, Siz
 from api_gateway.config.model import Model
 from api_gateway.config.problems import Refusal, shown
 from api_gateway.config.rate_limit_schema import MEMORY, Name, Store
-from api_gateway.middleware.cache_purge import Purge
+from api_gateway.middleware.cache.purge import Purge
 
 _ONLY_SHARED = ("store_prefix", "store_timeout")
 _MOST_WARM = 1000

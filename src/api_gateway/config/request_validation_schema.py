@@ -28,10 +28,10 @@ from api_gateway.config.fields import Count, FilePath, Flag, Size
 from api_gateway.config.model import Model
 from api_gateway.config.problems import Refusal, did_you_mean, shown
 from api_gateway.core.errors import ConfigurationError
-from api_gateway.middleware.json_limits import MOST_DEPTH, JsonLimits, NotJson, OverJsonLimit, read_json
-from api_gateway.middleware.json_schema import JsonSchema
-from api_gateway.middleware.media_type import AcceptedTypes
-from api_gateway.middleware.query_parameters import QuerySchema
+from api_gateway.middleware.body.json_limits import MOST_DEPTH, JsonLimits, NotJson, OverJsonLimit, read_json
+from api_gateway.middleware.body.media_type import AcceptedTypes
+from api_gateway.middleware.validation.json_schema import JsonSchema
+from api_gateway.middleware.validation.query_parameters import QuerySchema
 
 Schema = TypeVar("Schema")
 

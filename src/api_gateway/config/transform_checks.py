@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 
 from api_gateway.config.problems import Finding, Path, did_you_mean
 from api_gateway.config.transform_schema import TransformOptions
-from api_gateway.middleware.template import Template
+from api_gateway.middleware.transform.template import Template
 
 _LATE_FACTS = ("route", "path.")
 """Facts that the router finds."""

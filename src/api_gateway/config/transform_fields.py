@@ -16,9 +16,9 @@ from pydantic import BeforeValidator, WithJsonSchema
 from api_gateway.config.fields import text
 from api_gateway.config.problems import Refusal, did_you_mean, shown
 from api_gateway.core.errors import ConfigurationError
-from api_gateway.middleware.expression import Expression
-from api_gateway.middleware.header_transform import check_name, check_removal
-from api_gateway.middleware.template import Template
+from api_gateway.middleware.transform.expression import Expression
+from api_gateway.middleware.transform.header_transform import check_name, check_removal
+from api_gateway.middleware.transform.template import Template
 from api_gateway.middleware.unknown_name import UnknownName
 
 

@@ -40,12 +40,12 @@ from api_gateway.config.transform_fields import (
     refusal,
 )
 from api_gateway.core.errors import ConfigurationError
-from api_gateway.middleware.body_transform import MOST_BODY
-from api_gateway.middleware.expression import Expression
-from api_gateway.middleware.header_transform import HeaderTransform
-from api_gateway.middleware.json_limits import JsonLimits
-from api_gateway.middleware.response_body_transform import NEVER, SUCCESSES
-from api_gateway.middleware.template import Template
+from api_gateway.middleware.body.json_limits import JsonLimits
+from api_gateway.middleware.transform.body_transform import MOST_BODY
+from api_gateway.middleware.transform.expression import Expression
+from api_gateway.middleware.transform.header_transform import HeaderTransform
+from api_gateway.middleware.transform.response_body_transform import NEVER, SUCCESSES
+from api_gateway.middleware.transform.template import Template
 
 
 class _HeaderChanges(Model):

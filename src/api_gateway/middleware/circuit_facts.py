@@ -2,7 +2,7 @@
 
 Rule: told as of now, so what time alone brings (the end of the open time, a probe that is lost) has happened.
 
-What it does not do: count what the circuit refused; metrics do (`circuit_metrics.py`).
+What it does not do: count what the circuit refused; metrics do (`metrics/circuits.py`).
 """
 
 from __future__ import annotations

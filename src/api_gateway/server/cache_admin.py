@@ -39,8 +39,8 @@ from starlette.routing import Route
 
 from api_gateway.caching.cache_store import StoreUnavailable
 from api_gateway.core.api_gateway import ApiGateway
-from api_gateway.middleware.cache import CacheMiddleware
-from api_gateway.middleware.cache_purge import Purge, PurgeKind
+from api_gateway.middleware.cache.cache_middleware import CacheMiddleware
+from api_gateway.middleware.cache.purge import Purge, PurgeKind
 from api_gateway.routing.router import Router
 
 PATH = "/cache/purge"

@@ -24,7 +24,7 @@ from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
 from api_gateway.middleware.auth_middleware import AuthMiddleware
 from api_gateway.middleware.authorization import AuthorizationMiddleware
-from api_gateway.middleware.rate_limit_middleware import RateLimitMiddleware
+from api_gateway.middleware.rate_limit.rate_limit_middleware import RateLimitMiddleware
 from api_gateway.rate_limiting.limit_store import Limit
 from api_gateway.routing.explain import Explanation, explain
 from api_gateway.routing.rejection import Rejection

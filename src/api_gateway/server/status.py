@@ -22,7 +22,7 @@ from api_gateway.backend.healthy_endpoints import State
 from api_gateway.core.api_gateway import ApiGateway
 from api_gateway.core.middleware import Handler, Middleware
 from api_gateway.middleware.circuit_breaking import CircuitBreakingMiddleware
-from api_gateway.middleware.metrics import MetricsMiddleware
+from api_gateway.middleware.metrics.metrics_middleware import MetricsMiddleware
 from api_gateway.routing.router import Router
 
 Phase: TypeAlias = Literal["starting", "ready", "draining"]

@@ -11,7 +11,7 @@ from api_gateway.core.xray.facts import duration
 from api_gateway.core.xray.step import Step
 from api_gateway.core.xray.subject import headline, name_in_words
 from api_gateway.core.xray.xray import XRay
-from api_gateway.middleware.rate_limit_middleware import RateLimitMiddleware
+from api_gateway.middleware.rate_limit.rate_limit_middleware import RateLimitMiddleware
 
 
 def step(name: str, began: int, duration: int, *inner: Step) -> Step:

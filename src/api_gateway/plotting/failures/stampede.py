@@ -1,7 +1,7 @@
 """Stampede: an answer that everybody wants has just expired, and everybody asks for it again.
 
 Rule (single flight): the first one who finds nothing asks the service; whoever comes until there is an answer waits
-for that. N calls become 1. The gateway's cache has it (`middleware/cache_flight.py`), the one that tutorials write has
+for that. N calls become 1. The gateway's cache has it (`middleware/cache/flight.py`), the one that tutorials write has
 not (`plotting/caching/seeds.py`).
 
 Rule (early expiry, "XFetch"): each request may ask anew before the answer expires, the likelier the nearer its end is
