@@ -19,6 +19,7 @@ from api_gateway.build import build_gateway
 from api_gateway.config.schema import GatewayConfig
 from api_gateway.core.api_gateway import ApiGateway
 from api_gateway.core.errors import ConfigurationError
+from api_gateway.server.garbage import set_apart
 from api_gateway.server.open_files import allow_open_files
 from api_gateway.server.process_logs import log_to_standard_streams
 from api_gateway.server.serving import event_loop_runner, listener_certificates, serve_gateway
@@ -59,6 +60,7 @@ def run(config: GatewayConfig, *, workers: int = 1, before_ready: BeforeReady | 
         urls = base_url(listener, "http" if certificates is None else "https"), base_url(admin)
 
         def on_ready() -> None:
+            set_apart()
             if before_ready is not None:
                 before_ready(*urls)
             print("ready: gateway {} admin {}".format(*urls), flush=True)

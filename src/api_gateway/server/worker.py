@@ -22,6 +22,7 @@ from pathlib import Path
 
 from api_gateway.build import build_gateway
 from api_gateway.config.schema import GatewayConfig
+from api_gateway.server.garbage import set_apart
 from api_gateway.server.process_logs import log_to_standard_streams
 from api_gateway.server.serving import event_loop_runner, listener_certificates, serve_gateway
 from api_gateway.server.sockets import listen_unix
@@ -76,7 +77,7 @@ class _Worker:
                 self._listener,
                 listen_unix(self._admin_path),
                 self._stop,
-                on_ready=lambda: writer.write(READY),
+                on_ready=lambda: self._ready(writer),
                 certificates=listener_certificates(self._config),
                 redirect_listener=self._redirect,
             )
@@ -85,6 +86,10 @@ class _Worker:
             writer.close()
             if self._orphaned:
                 self._clear_away()
+
+    def _ready(self, writer: asyncio.StreamWriter) -> None:
+        set_apart()
+        writer.write(READY)
 
     def _clear_away(self) -> None:
         """What the supervisor would have done at its end."""
