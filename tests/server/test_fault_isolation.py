@@ -122,9 +122,9 @@ async def test_a_service_that_hangs_does_not_slow_its_neighbour() -> None:
         for _ in range(MOST_ROUNDS):
             alone.append(await both.p99())
             beside.append(await both.p99_beside_hanging())
-            if len(alone) > 1 and min(beside) <= WORSE * min(alone):
+            if len(alone) > 1 and min(beside) <= WORSE * min(alone) + GRAIN:
                 return
-    assert min(beside) <= WORSE * min(alone) + GRAIN, f"p99 alone {alone}, beside {beside}"
+    raise AssertionError(f"p99 alone {alone}, beside {beside}")
 
 
 class SharedSlots:
