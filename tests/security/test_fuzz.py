@@ -5,6 +5,7 @@ A million of them, which takes some minutes: `python -m tests.support.request_fu
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from random import Random
 
@@ -12,23 +13,27 @@ import pytest
 
 from api_gateway import Request, RequestContext, Response
 from tests.support import request_fuzz
-from tests.support.request_fuzz import RequestMutator, everything, fuzz
+from tests.support.request_fuzz import Found, RequestMutator, everything, fuzz
 from tests.support.security_rig import Recorder, build_rig
 
 
-async def test_no_500_in_twenty_thousand_mutated_requests() -> None:
+@pytest.fixture(scope="module")
+def found() -> Found:
+    """Of twenty thousand requests, sent once: that takes three seconds."""
+    return asyncio.run(fuzz(20_000, seed=5))
+
+
+def test_no_500_in_twenty_thousand_mutated_requests(found: Found) -> None:
     """A query of death, a check that can be confused into letting through, a refusal that says nothing."""
-    found = await fuzz(20_000, seed=5)
     assert found.defects == []
     assert found.requests == 20_000
 
 
-async def test_the_fuzz_gets_everywhere() -> None:
+def test_the_fuzz_gets_everywhere(found: Found) -> None:
     """Nothing: requests that all end at the first check would prove nothing of the others."""
-    found = await fuzz(5_000, seed=8)
     assert {200, 204, 400, 401, 403, 405, 413, 415, 417, 422, 503} <= found.statuses.keys()
     assert {"header-denied", "address-denied", "origin-denied", "forbidden", "caller-unknown"} <= found.codes.keys()
-    assert found.codes[""] > 1_000, "many must get through, too"
+    assert found.codes[""] > 4_000, "many must get through, too"
 
 
 async def test_the_fuzz_finds_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,23 +6,14 @@ asks; the neighbours of this file have validation, requests, what is stale or cu
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
-from tests.support.cache_cases import Ask, Case, Rig, cache_rig, each, pair
+from tests.support.cache_cases import Ask, Case, Rig, each, pair
 from tests.support.cache_origin import Answer
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HOUR = "cache-control: max-age=3600"
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def rig() -> AsyncIterator[Rig]:
-    async with cache_rig() as running:
-        yield running
 
 
 @each(

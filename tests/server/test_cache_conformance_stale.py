@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
-from tests.support.cache_cases import Ask, Case, Rig, asked, cache_rig, each
+from tests.support.cache_cases import Ask, Case, Rig, asked, each
 from tests.support.cache_origin import Answer, Framing
 from tests.support.gateway_process import eventually
 from tests.support.raw_client import connect
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HOUR = "cache-control: max-age=3600"
 STALE = "cache-control: max-age=60\nage: 100"
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def rig() -> AsyncIterator[Rig]:
-    async with cache_rig() as running:
-        yield running
 
 
 def fails(name: str, lines: str, failure: Answer, second: Ask) -> Case:

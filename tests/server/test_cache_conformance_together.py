@@ -10,11 +10,11 @@ from contextlib import AsyncExitStack
 import pytest
 import pytest_asyncio
 
-from tests.support.cache_cases import Rig, asked, cache_rig
+from tests.support.cache_cases import Rig, asked
 from tests.support.cache_origin import Answer, Fields
 from tests.support.raw_client import RawClient, RawResponse, connect
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HOUR = "cache-control: max-age=3600"
 SECOND = "cache-control: max-age=60\nage: 59"
@@ -22,12 +22,6 @@ SECOND = "cache-control: max-age=60\nage: 59"
 CROWD = 25
 STORM = 1000 if resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 3000 else 300
 """As many connections as this process may open."""
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def rig() -> AsyncIterator[Rig]:
-    async with cache_rig() as running:
-        yield running
 
 
 class Crowd:
@@ -51,7 +45,7 @@ class Crowd:
         return await self._asking
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def stack() -> AsyncIterator[AsyncExitStack]:
     async with AsyncExitStack() as opened:
         yield opened

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
-from tests.support.cache_cases import Ask, Case, Rig, cache_rig, each, pair
+from tests.support.cache_cases import Ask, Case, Rig, each, pair
 from tests.support.cache_origin import Answer
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HOUR = "cache-control: max-age=3600"
 STALE = "cache-control: max-age=60\nage: 100"
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def rig() -> AsyncIterator[Rig]:
-    async with cache_rig() as running:
-        yield running
 
 
 def tagged(name: str, etag: str, wanted: str, status: int) -> Case:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -55,12 +55,10 @@ in tenths of a second."""
 
 
 @pytest.fixture(autouse=True)
-def _no_long_garbage_collection() -> Iterator[None]:
-    """What the test runner holds is not looked through while we measure: that takes 50 ms."""
+def _no_long_garbage_collection() -> None:
+    """What other tests have left is not looked through while we measure: that takes up to 50 ms."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 async def _answer(request: Request, context: RequestContext) -> Response:
@@ -124,9 +122,9 @@ async def test_a_service_that_hangs_does_not_slow_its_neighbour() -> None:
         for _ in range(MOST_ROUNDS):
             alone.append(await both.p99())
             beside.append(await both.p99_beside_hanging())
-            if len(alone) > 1 and min(beside) <= WORSE * min(alone):
+            if len(alone) > 1 and min(beside) <= WORSE * min(alone) + GRAIN:
                 return
-    assert min(beside) <= WORSE * min(alone) + GRAIN, f"p99 alone {alone}, beside {beside}"
+    raise AssertionError(f"p99 alone {alone}, beside {beside}")
 
 
 class SharedSlots:

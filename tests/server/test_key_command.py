@@ -331,15 +331,17 @@ def test_a_wrong_command_line_is_told_in_words(
     assert said in capsys.readouterr().err
 
 
+PARSER = argparse.ArgumentParser()
+add_key_commands(PARSER, load, ManualClock(wall=NOW))  # once: it takes longer than an example
+
+
 @given(
     st.text(st.characters(exclude_categories=["Cc", "Cn", "Cs", "Zl", "Zp"]), min_size=1, max_size=20),
     st.lists(st.from_regex(r"[!-~]{1,8}", fullmatch=True).filter(lambda w: not set(w) & set('",\\')), max_size=3),
 )
 def test_whatever_may_be_a_name_comes_back_from_the_entry(owner: str, scopes: list[str]) -> None:
-    parser = argparse.ArgumentParser()
-    add_key_commands(parser, load, ManualClock(wall=NOW))
     granted = [f"--scopes={','.join(scopes)}"] if scopes else []
-    options = parser.parse_args(["new", f"--owner={owner}", *granted])
+    options = PARSER.parse_args(["new", f"--owner={owner}", *granted])
     entry = key_command._entry(new_key(), options, None)
     document = yaml.load("keys:\n" + key_command._indented(entry, 2), Loader)
     (record,) = parse_keys(document, "entry").values()

@@ -6,16 +6,17 @@ import asyncio
 import json
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import httpx2 as httpx
 import pytest
+import pytest_asyncio
 
 from api_gateway.config.schema import GatewayConfig
 from api_gateway.server.runner import run
-from tests.support.gateway_process import PATIENCE, Origin, configuration, started
+from tests.support.gateway_process import PATIENCE, GatewayProcess, Origin, configuration, started
 
 NO_UVLOOP = "sys.modules['uvloop'] = None"
 BOTH_LOOPS = pytest.mark.parametrize("before", ["", NO_UVLOOP], ids=["uvloop where installed", "asyncio"])
@@ -36,12 +37,28 @@ async def test_ready_is_the_only_line_and_both_ports_answer() -> None:
         assert await gateway.err.all() == []
 
 
-async def test_admin_pages_are_not_on_the_gateways_port_nor_routes_on_the_admin_port() -> None:
-    document = configuration(UNREACHABLE, routes=[{"path": "/users", "service": "origin"}])
-    async with started(document) as gateway:
-        assert (await gateway.get("/health")).status_code == 404
-        assert (await gateway.admin("/users")).status_code == 404
-        assert "server" not in (await gateway.get("/health")).headers
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def limited() -> AsyncIterator[GatewayProcess]:
+    """For those who only look: its routes and its limits are few."""
+    limits = {"max_target": 64, "max_header_bytes": 1024, "max_header_fields": 10}
+    routes = [{"path": path, "service": "origin"} for path in ("/users", "/quick")]
+    async with Origin() as origin, started(configuration(origin.url, routes=routes, limits=limits)) as gateway:
+        yield gateway
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_admin_pages_are_not_on_the_gateways_port_nor_routes_on_the_admin_port(limited: GatewayProcess) -> None:
+    assert (await limited.get("/health")).status_code == 404
+    assert (await limited.admin("/users")).status_code == 404
+    assert "server" not in (await limited.get("/health")).headers
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_limits_of_the_configuration_hold_at_the_edge(limited: GatewayProcess) -> None:
+    assert (await limited.get("/quick")).status_code == 200
+    assert (await limited.get("/" + "x" * 64)).status_code == 414
+    assert (await limited.get("/quick", **{"x-large": "x" * 1024})).status_code == 431
+    assert (await limited.get("/quick", **{f"x-{n}": "" for n in range(10)})).status_code == 431
 
 
 @pytest.mark.parametrize(("before", "number"), [("", signal.SIGTERM), (NO_UVLOOP, signal.SIGINT)])
@@ -106,15 +123,6 @@ async def test_idle_connections_do_not_hold_up_the_end() -> None:
         gateway.signal(signal.SIGTERM)
         assert await gateway.exit_code() == 0
         silent.close()
-
-
-async def test_limits_of_the_configuration_hold_at_the_edge() -> None:
-    limits = {"max_target": 64, "max_header_bytes": 1024, "max_header_fields": 10}
-    async with Origin() as origin, started(configuration(origin.url, limits=limits)) as gateway:
-        assert (await gateway.get("/quick")).status_code == 200
-        assert (await gateway.get("/" + "x" * 64)).status_code == 414
-        assert (await gateway.get("/quick", **{"x-large": "x" * 1024})).status_code == 431
-        assert (await gateway.get("/quick", **{f"x-{n}": "" for n in range(10)})).status_code == 431
 
 
 async def test_the_access_log_is_on_standard_output_and_everything_else_is_not() -> None:

@@ -16,6 +16,7 @@ import pytest
 import trustme
 
 from api_gateway import Request, RequestContext, Response
+from api_gateway.server import edge_protocol
 from api_gateway.server.sockets import listen
 from api_gateway.server.tls import acceptor
 from api_gateway.server.tls.handshake import log_unreadable_names
@@ -281,7 +282,8 @@ async def test_a_malformed_body_in_the_middle_of_an_answer_cuts_it(tmp_path: Pat
 
 
 @on_both_loops
-async def test_a_refused_request_is_answered_over_tls(tmp_path: Path) -> None:
+async def test_a_refused_request_is_answered_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge_protocol, "LINGER", 0.2)  # what the end of the answer waits for
     complaints = _complaints()
     async with serving(who, CertificateFiles(tmp_path).config()) as server, server.connection(trusting()) as client:
         client.writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n folded: 1\r\n\r\n")

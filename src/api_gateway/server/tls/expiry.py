@@ -21,12 +21,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from api_gateway.server.tls.certificate import Certificate
+if TYPE_CHECKING:  # cryptography comes with it, which a gateway without TLS does not need
+    from api_gateway.server.tls.certificate import Certificate
 
 DAY = 86400.0
 
