@@ -44,7 +44,7 @@ def test_what_is_put_is_there() -> None:
 
 
 @pytest.mark.usefixtures("early_sweeps")
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 25), st.integers(0, 5), st.integers(0, 40)), max_size=300), st.integers(1, 30))
 def test_it_agrees_with_a_plain_dictionary_of_live_entries(asked: list[tuple[int, int, int]], room: int) -> None:
     table = KeyedState[int](is_over, room)

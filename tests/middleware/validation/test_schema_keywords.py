@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import jsonschema  # type: ignore[import-untyped]  # it has no types
 import pytest
 
 from api_gateway.core.errors import ConfigurationError
@@ -62,6 +61,8 @@ def test_names_and_values_are_not_taken_for_keywords(schema: object) -> None:
 
 
 def test_every_keyword_of_the_standard_is_known() -> None:
+    import jsonschema  # type: ignore[import-untyped]  # it has no types, and takes seconds to import
+
     meta = jsonschema.Draft202012Validator.META_SCHEMA
     deprecated = {"definitions", "dependencies", "$recursiveAnchor", "$recursiveRef", "$vocabulary"}
     registry = jsonschema.Draft202012Validator(meta)._resolver._registry
