@@ -12,7 +12,6 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-
 settings.register_profile("suite", max_examples=50)
 settings.load_profile("suite")
 

@@ -13,7 +13,7 @@ from api_gateway.backend.load_balancer import LoadBalancer
 from api_gateway.backend.power_of_two_choices_load_balancer import PowerOfTwoChoicesLoadBalancer, draw_two
 from api_gateway.backend.random_load_balancer import RandomLoadBalancer
 from api_gateway.core.clock import Clock
-from tests.support.load_balancers import chosen, endpoints, fullest_bin, in_the_laboratory, of_one_weight
+from tests.support.load_balancers import chosen, endpoints, fullest_bin, of_one_weight
 
 
 def two_choices(clock: Clock, random: Random) -> LoadBalancer:

@@ -120,8 +120,8 @@ NEAR = 0.05
 both = pytest.mark.parametrize("load", [TWICE, TENFOLD], ids=["twice", "tenfold"])
 
 
-@pytest.mark.parametrize("load", [(2000.0, 2.0), (10_000.0, 0.6)], ids=["twice", "tenfold"])
-def test_an_endless_queue_answers_nobody_in_time(load: tuple[float, float]) -> None:
+def test_an_endless_queue_answers_nobody_in_time() -> None:
+    load = (2000.0, 2.0)
     result = offered(*load, lambda clock: BulkheadMiddleware(10, NO_BOUND, clock=clock), deadline=None)
     assert result.good() == 0
     assert result.rate * result.until == pytest.approx(load[0] * load[1], rel=0.02)  # and answers all, too late
@@ -142,11 +142,10 @@ def test_a_bounded_queue_answers_nearly_as_many_as_can_be_done(load: tuple[float
     assert result.good() == pytest.approx(992, rel=NEAR)
 
 
-@both
-def test_without_a_queue_as_many_are_answered_as_erlang_says(load: tuple[float, float]) -> None:
-    result = offered(*load, lambda clock: BulkheadMiddleware(10, clock=clock))
-    erlangs = load[0] * 0.01
-    assert result.good() == pytest.approx(load[0] * (1 - erlang_b(10, erlangs)), rel=NEAR)
+def test_without_a_queue_as_many_are_answered_as_erlang_says() -> None:
+    result = offered(*TWICE, lambda clock: BulkheadMiddleware(10, clock=clock))
+    rate, _ = TWICE
+    assert result.good() == pytest.approx(rate * (1 - erlang_b(10, rate * 0.01)), rel=NEAR)
 
 
 @both
@@ -194,7 +193,7 @@ ADAPTIVE: dict[str, Callable[[], AdaptiveLimit]] = {
 def test_an_adaptive_limit_finds_what_the_service_can_do(name: str) -> None:
     result = offered(
         800,
-        12,
+        8,
         lambda clock: BulkheadMiddleware(ADAPTIVE[name](), clock=clock),
         service_time=Constant(0.05),
         workers=20,
