@@ -680,7 +680,7 @@ def test_the_answer_does_not_depend_on_the_order_in_which_parts_come(
     assert answered(delays) == answered({})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     delays=_delays,
     failures=st.dictionaries(

@@ -13,7 +13,7 @@ from api_gateway.backend.load_balancer import LoadBalancer
 from api_gateway.backend.power_of_two_choices_load_balancer import PowerOfTwoChoicesLoadBalancer, draw_two
 from api_gateway.backend.random_load_balancer import RandomLoadBalancer
 from api_gateway.core.clock import Clock
-from tests.support.load_balancers import chosen, endpoints, fullest_bin, in_the_laboratory, of_one_weight
+from tests.support.load_balancers import chosen, endpoints, fullest_bin, of_one_weight
 
 
 def two_choices(clock: Clock, random: Random) -> LoadBalancer:
@@ -61,15 +61,3 @@ def test_between_equals_neither_place_in_the_list_is_better() -> None:
 
 def test_balls_in_bins_the_unluckiest_of_a_hundred_thousand_has_three_or_four() -> None:
     assert fullest_bin(PowerOfTwoChoicesLoadBalancer(Random(1)), 100_000) in (3, 4)
-
-
-def test_at_nine_tenths_of_capacity_the_second_look_makes_ten_service_times_less_than_three() -> None:
-    load, servers = 0.9, 20
-    # Mitzenmacher's limit for many servers: the sum over k of rho^(2^k - 2) for k from 1.
-    theory = sum(load ** (2**k - 2) for k in range(1, 12))
-    assert theory == pytest.approx(2.61, abs=0.01)
-    two, _ = in_the_laboratory(two_choices, [1.0] * servers, load * servers, 20_000)
-    assert two.mean() == pytest.approx(theory, rel=0.1)
-    one, _ = in_the_laboratory(one_choice, [1.0] * servers, load * servers, 30_000)
-    assert one.mean() == pytest.approx(1 / (1 - load), rel=0.25)
-    assert one.latency(0.99) > 3 * two.latency(0.99)

@@ -58,7 +58,7 @@ class AsTheRuleReads:
         return best
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(WEIGHTS, st.lists(st.tuples(st.integers(1, 8), st.integers(1, 30)), min_size=1, max_size=6))
 def test_it_is_the_rule_as_it_reads_whoever_comes_and_goes(weights: list[int], phases: list[tuple[int, int]]) -> None:
     balancer, oracle, all_members = WeightedRoundRobinLoadBalancer(), AsTheRuleReads(), endpoints(*weights)

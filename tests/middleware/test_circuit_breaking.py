@@ -563,7 +563,7 @@ async def _outage(seed: int, *, guarded: bool, fault: Fault, seconds: float) -> 
     return experiment, fake, world
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_in_an_outage_few_calls_reach_the_service_and_clients_do_not_wait(seed: int) -> None:
     async def main(guarded: bool) -> tuple[int, int, float]:
         experiment, fake, _ = await _outage(seed, guarded=guarded, fault=Fault("hang", 0, 60), seconds=30)
@@ -575,14 +575,15 @@ def test_in_an_outage_few_calls_reach_the_service_and_clients_do_not_wait(seed: 
     assert arrived == pytest.approx(131, abs=20)
     assert mean == pytest.approx(arrived * 1.0 / sent, abs=0.001)
     assert mean == pytest.approx(0.044, abs=0.007)
-    assert run(main, False)[:2] == (sent, sent)
-    assert run(main, False)[2] == pytest.approx(1.0)
+    unguarded = run(main, False)
+    assert unguarded[:2] == (sent, sent)
+    assert unguarded[2] == pytest.approx(1.0)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     st.sampled_from(["hang", "refuse", "reset"]),
-    st.floats(0.5, 20),
+    st.floats(0.5, 12),
     st.integers(0, 10**6),
     st.sampled_from([float("inf"), 0.3, 2.0, 7.0]),
 )

@@ -119,7 +119,7 @@ def answered_within(patience: float, rate: float, *layers: Middleware) -> Counte
     """Answers a second that come so soon after the request was *sent*, by class; a third of the requests in each."""
 
     async def main() -> Counter[str]:
-        loop, seconds, random = asyncio.get_running_loop(), 5, Random(1)
+        loop, seconds, random = asyncio.get_running_loop(), 3, Random(1)
         handler = chain([reads, *layers], serves)
         in_time: Counter[str] = Counter()
 

@@ -93,7 +93,7 @@ _predicates = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     _predicates,
     _predicates,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import time
+from functools import cache
 from types import FrameType
 from typing import Any
 
@@ -44,7 +45,7 @@ def named(name: str, path: str = "/a", **demands: Any) -> Route:
 # Against the naive matcher.
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.data(), tables())
 def test_the_router_agrees_with_the_naive_matcher(data: st.DataObject, table: list[Route]) -> None:
     try:
@@ -384,10 +385,12 @@ def test_a_route_to_an_unknown_service_is_refused_when_bound() -> None:
 # Cost.
 
 
+@cache
 def _many_paths(count: int) -> Router:
     return router(*(f"/service-{i}/items/{{id}}" for i in range(count)))
 
 
+@cache
 def _many_hosts(count: int) -> Router:
     return Router([named(f"tenant-{i}", hosts=[f"tenant-{i}.example.com"]) for i in range(count)])
 

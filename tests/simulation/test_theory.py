@@ -7,6 +7,7 @@ says how far this sample is from the expectation, not how lucky a run is.
 from __future__ import annotations
 
 import math
+from functools import cache
 from random import Random
 
 import pytest
@@ -34,6 +35,7 @@ def erlang_c(servers: int, load: float) -> float:
     return servers * blocking / (servers - load * (1 - blocking))
 
 
+@cache
 def measured(
     seed: int, *, rate: float, workers: int, seconds: float, queue: int | None = None
 ) -> tuple[Experiment, FakeService]:
@@ -59,7 +61,7 @@ def test_the_mean_time_in_the_system_is_erlangs(workers: int, load: float, expec
     offered = workers * load
     theory = 1 + erlang_c(workers, offered) / (workers - offered)
     assert theory == pytest.approx(expected, abs=0.001)
-    means = [measured(seed, rate=offered, workers=workers, seconds=6000 / offered)[0].mean() for seed in range(5)]
+    means = [measured(seed, rate=offered, workers=workers, seconds=5000 / offered)[0].mean() for seed in range(3)]
     assert sum(means) / len(means) == pytest.approx(theory, rel=0.05)
 
 
@@ -73,7 +75,7 @@ def test_the_time_in_an_m_m_1_is_exponential_not_only_in_its_mean() -> None:
 
 @pytest.mark.parametrize(("workers", "load"), [(5, 3.0), (10, 10.0), (10, 20.0)])
 def test_without_a_queue_the_loss_is_erlang_b(workers: int, load: float) -> None:
-    experiment, service = measured(7, rate=load, workers=workers, seconds=12_000 / load, queue=0)
+    experiment, service = measured(7, rate=load, workers=workers, seconds=8_000 / load, queue=0)
     lost = experiment.statuses()[503] / len(experiment.outcomes)
     assert lost == pytest.approx(erlang_b(workers, load), rel=0.08)
     assert service.refused == experiment.statuses()[503]

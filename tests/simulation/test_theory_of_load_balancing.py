@@ -75,7 +75,7 @@ def test_at_nine_tenths_one_choice_takes_ten_service_times() -> None:
 def test_at_nine_tenths_turns_take_five() -> None:
     expected = theory.taking_turns(0.9, 100)
     assert expected.mean == pytest.approx(5.2, abs=0.05)
-    durations = settled(turns, 100, 0.9, 36_000, warm=220)
+    durations = settled(turns, 100, 0.9, 28_000, warm=180)
     assert fmean(durations) == pytest.approx(expected.mean, rel=0.1)
     assert p99(durations) == pytest.approx(expected.p99, rel=0.15)
 
@@ -83,7 +83,7 @@ def test_at_nine_tenths_turns_take_five() -> None:
 def test_at_nine_tenths_two_choices_take_less_than_three() -> None:
     expected = theory.least_of(2, 0.9)
     assert expected == pytest.approx((2.61, 8.79), abs=0.01)
-    runs = [settled(two_choices, 100, 0.9, 12_000, warm=40, seed=seed) for seed in (1, 2)]
+    runs = [settled(two_choices, 100, 0.9, 9000, warm=40, seed=seed) for seed in (1, 2)]
     assert fmean(map(fmean, runs)) == pytest.approx(expected.mean, rel=0.05)
     assert fmean(map(p99, runs)) == pytest.approx(expected.p99, rel=0.07)
 
@@ -91,7 +91,7 @@ def test_at_nine_tenths_two_choices_take_less_than_three() -> None:
 def test_at_nine_tenths_the_least_busy_of_all_comes_near_one_queue_for_all() -> None:
     bound = theory.single_queue(0.9, 100)
     assert bound == pytest.approx((1.022, 4.63), abs=0.005)
-    durations = settled(least, 100, 0.9, 20_000, warm=40)
+    durations = settled(least, 100, 0.9, 12_000, warm=40)
     assert 0.99 * bound.mean < fmean(durations) < 1.05 * bound.mean
     assert p99(durations) == pytest.approx(bound.p99, rel=0.08)
 
@@ -103,7 +103,7 @@ def test_at_nine_tenths_the_least_busy_of_all_comes_near_one_queue_for_all() -> 
 def test_turns_make_a_queue_with_erlang_arrivals_of_every_server(servers: int, load: float, expected: float) -> None:
     exact = theory.taking_turns(load, servers)
     assert exact.mean == pytest.approx(expected, abs=0.005)
-    means = [fmean(settled(turns, servers, load, 5000, warm=50, seed=seed)) for seed in range(1, 5)]
+    means = [fmean(settled(turns, servers, load, 5000, warm=50, seed=seed)) for seed in (1, 2)]
     assert fmean(means) == pytest.approx(exact.mean, rel=0.07)
 
 
@@ -111,13 +111,13 @@ def test_turns_make_a_queue_with_erlang_arrivals_of_every_server(servers: int, l
 def test_two_choices_are_as_good_as_the_limit_says_at_any_load(load: float, expected: float) -> None:
     limit = theory.least_of(2, load)
     assert limit.mean == pytest.approx(expected, abs=0.01)
-    means = [fmean(settled(two_choices, 100, load, 8000, warm=15, seed=seed)) for seed in (1, 2, 3)]
+    means = [fmean(settled(two_choices, 100, load, 8000, warm=15, seed=seed)) for seed in (1, 2)]
     assert fmean(means) == pytest.approx(limit.mean, rel=0.04)
 
 
 @pytest.mark.parametrize("draws", [1, 2])
 def test_balls_in_bins_not_only_the_fullest_but_all_are_as_theory_says(draws: int) -> None:
-    count, chance = 100_000, Random(3)
+    count, chance = 30_000, Random(3)
     balancer = RandomLoadBalancer(chance) if draws == 1 else PowerOfTwoChoicesLoadBalancer(chance)
     members = of_one_weight(count)
     for _ in range(count):
@@ -149,7 +149,7 @@ def test_under_turns_a_slow_servers_backlog_grows_as_fast_as_arithmetic_says() -
 def test_with_slow_servers_two_choices_settle_where_theory_says() -> None:
     mean, (_, busy) = theory.two_of_unlike([(0.8, 1.0), (0.2, 0.25)], RATE / 10)
     assert mean == pytest.approx(2.21, abs=0.01)
-    found = [in_the_laboratory(two_choices, SERVICE_TIMES, RATE, 4000, seed=seed) for seed in (1, 2, 3, 4)]
+    found = [in_the_laboratory(two_choices, SERVICE_TIMES, RATE, 4000, seed=seed) for seed in (1, 2)]
     # The limit is of many servers, and these are ten.
     assert fmean(experiment.mean() for experiment, _ in found) == pytest.approx(mean, rel=0.08)
     # The slow ones get what they finish, and they are busy nearly always.
@@ -163,7 +163,7 @@ def test_with_slow_servers_two_choices_settle_where_theory_says() -> None:
 
 
 def test_with_slow_servers_the_least_busy_of_all_is_better_with_every_seed() -> None:
-    means = [in_the_laboratory(least, SERVICE_TIMES, RATE, 4000, seed=seed)[0].mean() for seed in (1, 2, 3, 4)]
+    means = [in_the_laboratory(least, SERVICE_TIMES, RATE, 4000, seed=seed)[0].mean() for seed in (1, 2)]
     assert fmean(means) == pytest.approx(1.4, rel=0.08)
     assert max(means) < 1.6
 

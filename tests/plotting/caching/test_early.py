@@ -41,8 +41,8 @@ def test_how_many_refresh_is_geometric(beta: float) -> None:
 
 
 def test_it_does_not_depend_on_the_rate_and_without_early_refresh_it_is_the_rate() -> None:
-    assert mean_of(how_many(1, 400.0, 0.2, rounds=1500)) == pytest.approx(math.e, rel=0.08)
-    assert mean_of(how_many(0, 400.0, 0.2, rounds=100)) == pytest.approx(1 + 80, rel=0.05)
+    assert mean_of(how_many(1, 400.0, 0.2, rounds=1000)) == pytest.approx(math.e, rel=0.08)
+    assert mean_of(how_many(0, 400.0, 0.2, rounds=50)) == pytest.approx(1 + 80, rel=0.05)
 
 
 def test_the_average_of_what_was_counted() -> None:

@@ -1,5 +1,4 @@
 import math
-from functools import cache
 
 import pytest
 
@@ -16,11 +15,11 @@ from api_gateway.plotting.defaults_museum.exhibition import (
     visit,
 )
 from api_gateway.simulation import Outcome
+from tests.support.museum import visited
 
 
-@cache
 def before_nginx() -> Visit:
-    return visit(presets.NGINX, ONE_DEAD)
+    return visited(presets.NGINX, ONE_DEAD)
 
 
 SENT = [number / 10 for number in range(SECONDS * 10)]
@@ -34,7 +33,7 @@ def made(bad: range, calls: dict[int, int], outage: exhibition.Outage = HANGS) -
 
 def test_a_visit_is_the_same_each_time_and_two_presets_meet_the_same_arrivals() -> None:
     assert visit(presets.NGINX, ONE_DEAD) == before_nginx()
-    other = visit(presets.HYSTRIX, ONE_DEAD)
+    other = visited(presets.KONG, ONE_DEAD)
     assert [one.sent for one in other.outcomes] == pytest.approx([one.sent for one in before_nginx().outcomes])
 
 
@@ -61,27 +60,27 @@ def test_what_a_client_makes_of_an_outcome() -> None:
 
 
 def test_every_request_has_one_verdict() -> None:
-    seen = visit(presets.OPOSSUM, SLOW)
+    seen = visited(presets.OPOSSUM, SLOW)
     counted = [sum(seen.verdicts(verdict)) for verdict in ("good", "late", "failed")]
     assert sum(counted) == len(seen.outcomes) == pytest.approx(RATE * SECONDS, rel=0.05)
     assert min(counted) > 0
 
 
 def test_without_a_timeout_a_client_leaves_and_the_breaker_does_not_know() -> None:
-    seen = visit(presets.TRAEFIK, HANGS)
+    seen = visited(presets.TRAEFIK, HANGS)
     hung = [one for one in seen.outcomes if one.status == 0]
     assert {round(one.duration, 6) for one in hung} == {PATIENCE}
     assert seen.report().spared is None
 
 
 def test_a_breaker_spares_the_service_and_outlives_the_outage() -> None:
-    report = visit(presets.RESILIENCE4J, HANGS).report()
+    report = visited(presets.RESILIENCE4J, HANGS).report()
     assert report.calls < 200
     assert 25 < report.recovered < 40
     assert report.mean < 1
 
 
 def test_one_dead_endpoint_is_no_failure_for_those_who_ask_the_next() -> None:
-    nginx, kong = before_nginx().report(), visit(presets.KONG, ONE_DEAD).report()
+    nginx, kong = before_nginx().report(), visited(presets.KONG, ONE_DEAD).report()
     assert nginx.failed == kong.failed == 0
     assert nginx.calls == 3 < 300 < kong.calls

@@ -4,13 +4,14 @@ import numpy
 from matplotlib.patches import StepPatch
 
 from api_gateway.plotting.defaults_museum import presets
-from api_gateway.plotting.defaults_museum.exhibition import ONE_DEAD, SLOW, Outage, Visit, visit
+from api_gateway.plotting.defaults_museum.exhibition import ONE_DEAD, SLOW, Outage, Visit
 from api_gateway.plotting.defaults_museum.wall import museum_wall, report_table
+from tests.support.museum import visited
 
 
 @cache
 def visits() -> dict[str, dict[Outage, Visit]]:
-    return {preset.name: {each: visit(preset, each) for each in (SLOW, ONE_DEAD)} for preset in
+    return {preset.name: {each: visited(preset, each) for each in (SLOW, ONE_DEAD)} for preset in
           (presets.ENVOY, presets.NGINX)}  # fmt: skip
 
 

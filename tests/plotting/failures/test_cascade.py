@@ -1,12 +1,20 @@
+from functools import cache
+
 import pytest
 
 from api_gateway.plotting.failures.cascade import Shop, cascade, erlang_b
+from api_gateway.plotting.failures.laboratory import Trial
 
 SHOP = Shop(slow=(4.0, 14.0), seconds=18.0)
 
 
+@cache
+def unprotected() -> Trial:
+    return cascade(SHOP)
+
+
 def test_one_slow_service_takes_every_place_of_the_gateway() -> None:
-    trial = cascade(SHOP)
+    trial = unprotected()
     assert trial.good("catalogue", 0, 4) == 1
     assert trial.good("catalogue", *SHOP.slow) < 0.6
     assert trial.most("held") == SHOP.places
@@ -19,7 +27,7 @@ def test_either_bound_keeps_the_healthy_one_healthy(protection: str) -> None:
 
 
 def test_a_breaker_counts_no_failure_of_who_never_gives_up() -> None:
-    assert cascade(SHOP, ["breaker"]).flows == cascade(SHOP).flows
+    assert cascade(SHOP, ["breaker"]).flows == unprotected().flows
 
 
 def test_the_breaker_asks_less_of_what_is_slow() -> None:

@@ -1,4 +1,5 @@
 import asyncio
+from functools import cache
 from random import Random
 
 import pytest
@@ -7,7 +8,7 @@ from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
 from api_gateway.core.upstream_errors import ConnectFailed
-from api_gateway.plotting.failures.login import POLICIES, Outage, Policy, guarded, knows_users, outage
+from api_gateway.plotting.failures.login import POLICIES, Outage, Policy, Seen, guarded, knows_users, outage
 from api_gateway.simulation import run
 
 SHORT = Outage(down=(8.0, 20.0), users=40, rate=60.0, fresh=4.0, seconds=24.0)
@@ -95,8 +96,13 @@ def ask_calmly(token: str) -> int:
     return run(main)
 
 
+@cache
+def short_outage(policy: Policy) -> Seen:
+    return outage(policy, SHORT)
+
+
 def test_in_an_outage_reads_go_on_and_strangers_stay_out() -> None:
-    seen = {policy: outage(policy, SHORT) for policy in POLICIES}
+    seen = {policy: short_outage(policy) for policy in POLICIES}
     assert seen["ask each time"].share("reads") == 0
     assert seen["reads only"].share("reads") == seen["known callers"].share("writes") == 1
     assert {seen[policy].share("strangers") for policy in POLICIES} == {0}
@@ -105,6 +111,6 @@ def test_in_an_outage_reads_go_on_and_strangers_stay_out() -> None:
 
 
 def test_before_and_after_everybody_gets_in() -> None:
-    users = outage("ask each time", SHORT).trial.flows["users"]
+    users = short_outage("ask each time").trial.flows["users"]
     calm = [outcome.status for outcome in users if outcome.sent < 8 or outcome.sent > 22.5]
     assert set(calm) == {200}

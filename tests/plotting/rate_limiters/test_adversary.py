@@ -41,7 +41,7 @@ def test_nothing_worse_is_found_by_sending_only_a_part(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(("limit", "burst"), [(10, 10), (5, 5), (4, 1), (3, 7)])
+@pytest.mark.parametrize(("limit", "burst"), [(4, 1), (3, 5)])
 def test_what_is_found_never_exceeds_what_is_proven(name: str, limit: int, burst: int) -> None:
     limiter = made(name, limit, burst)
     adversary = Adversary(limiter)

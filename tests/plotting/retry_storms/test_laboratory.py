@@ -26,10 +26,11 @@ def stormy() -> Storm:
 
 
 def test_two_runs_are_the_same_and_meet_the_same_arrivals() -> None:
-    assert storm(Setup(retries=3), seconds=20) == storm(Setup(retries=3), seconds=20)
+    short = storm(Setup(retries=3), seconds=10)
+    assert storm(Setup(retries=3), seconds=10) == short
     met = [one.sent for one in stormy().outcomes]
     assert [one.sent for one in calm().outcomes][: len(met)] == met
-    assert storm(Setup(retries=3), seconds=20, seed=2) != storm(Setup(retries=3), seconds=20)
+    assert storm(Setup(retries=3), seconds=10, seed=2) != short
 
 
 def test_the_counts_add_up() -> None:
@@ -50,12 +51,12 @@ def test_without_retries_it_recovers_when_the_queue_is_worked_off() -> None:
     assert calm().amplification(0, 105) == pytest.approx(1, abs=0.01)
 
 
-@pytest.mark.parametrize("seed", [2, 3])
-def test_with_three_retries_70_percent_load_never_recovers_and_20_percent_does(seed: int) -> None:
-    stuck = storm(Setup(retries=3), 0.7, seconds=100, seed=seed)
+def test_with_three_retries_70_percent_load_never_recovers_and_20_percent_does() -> None:
+    seed = 2  # another than that of all other tests
+    stuck = storm(Setup(retries=3), 0.7, seconds=90, seed=seed)
     assert stuck.recovered() is None
-    assert stuck.goodput(80, 100) == 0
-    assert stuck.amplification(80, 100) == pytest.approx(4, abs=0.1)
+    assert stuck.goodput(80, 90) == 0
+    assert stuck.amplification(80, 90) == pytest.approx(4, abs=0.1)
     back = storm(Setup(retries=3), 0.2, seed=seed).recovered()
     assert back is not None
     assert 80 <= back <= 110  # (80 - 10) * 10 to be worked off, 20 a second, and chance has a part in it

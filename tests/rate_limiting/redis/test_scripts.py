@@ -25,7 +25,7 @@ Step = tuple[int, list[Ask], bool]
 """Microseconds since the start, what is asked, and whether what is held is given back at once."""
 
 examples = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
 )
 
 
@@ -124,7 +124,7 @@ def test_they_agree_when_the_clock_goes_back(server: Valkey, algorithm: Algorith
 def test_they_agree_on_several_limits_at_once(server: Valkey) -> None:
     """All or nothing, the same key twice, and what a refused request is told of the limits that had room."""
 
-    @settings(examples, max_examples=100)
+    @settings(examples, max_examples=60)
     @given(st.data())
     def agree(data: st.DataObject) -> None:
         chosen = data.draw(st.lists(st.sampled_from(ALGORITHMS), min_size=2, max_size=3))
