@@ -23,7 +23,7 @@ from api_gateway.core.asgi import AsgiApplication, Receive, Scope, Send
 from api_gateway.core.canonical_request import canonical_request
 from api_gateway.core.clock import Clock, SystemClock
 from api_gateway.core.error_boundary import error_boundary
-from api_gateway.core.middleware import Chain, Handler, Middleware, Observer, chain
+from api_gateway.core.middleware import Handler, Middleware, Observer, chain
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
@@ -34,8 +34,8 @@ from api_gateway.core.xray.xray import XRay
 class RoutingTable(Protocol):
     """What the gateway needs of a router: a handler, once it knows the services."""
 
-    def bind(self, services: Mapping[str, Handler], chain: Chain = chain) -> Handler:
-        """A handler that finds the route and calls its service; `chain` puts the routes' layers around.
+    def bind(self, services: Mapping[str, Handler]) -> Handler:
+        """A handler that finds the route and calls its service.
 
         Raises:
             ConfigurationError: a route names a service that is not there.
@@ -109,7 +109,8 @@ class ApiGateway:
         It is a request like any other: it spends its token, and its service is asked. Read or close the response.
         """
         recorder = Recorder(self.clock)
-        routing = recorder.step(self.router, self.router.bind(recorder.services(self.services), recorder.chain))
+        services = recorder.services(self.services)
+        routing = recorder.watched(self.router, self.router.bind(services), services)
         handler = recorder.chain(self.layers(), routing)
         return await recorder.record(handler, request, context or RequestContext(self.clock.monotonic()))
 

@@ -27,6 +27,7 @@ from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
 from api_gateway.core.xray.facts import Facts
+from api_gateway.core.xray.recorder import Recorder
 from api_gateway.routing.rejection import rejections
 from api_gateway.routing.route import Route
 from api_gateway.routing.segment_trie import Node, leaf_for, leaves, search
@@ -71,12 +72,19 @@ class Router:
         route, values = self._find(request)
         return Match(route, _named(route, values))
 
-    def bind(self, services: Mapping[str, Handler], chain: Chain = chain) -> Handler:
-        """A handler that matches and calls the route's service; `chain` puts the routes' layers around.
+    def bind(self, services: Mapping[str, Handler]) -> Handler:
+        """A handler that matches and calls the route's service.
 
         Raises:
             ConfigurationError: a route names a service that is not in `services`.
         """
+        return self._bound(services, chain)
+
+    def watched(self, recorder: Recorder, services: Mapping[str, Handler]) -> Handler:
+        """See `Watchable`."""
+        return recorder.step(self, self._bound(services, recorder.chain))
+
+    def _bound(self, services: Mapping[str, Handler], chain: Chain) -> Handler:
         handlers: dict[int, Handler] = {}
         for route in self.routes:
             if route.service not in services:

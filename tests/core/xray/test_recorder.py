@@ -445,3 +445,17 @@ def test_the_response_is_the_callers_to_read_and_streams() -> None:
             return await xray.response.read()
 
     assert run(main) == b"one two"
+
+
+def test_a_router_of_ones_own_that_cannot_be_looked_into_is_one_step() -> None:
+    """A router that knew nothing of X-rays could not be explained, and was no router any more to the type checker."""
+
+    class OnlyUsers:
+        def bind(self, services: Mapping[str, Handler]) -> Handler:
+            return services["users"]
+
+    async def main() -> XRay:
+        async with ApiGateway(OnlyUsers(), {"users": answers}, clock=VirtualClock()) as gateway:
+            return await gateway.explain(Request("GET", "/users/1"))
+
+    assert names(run(main)) == ["error boundary", "canonical request", "only users", "answers"]

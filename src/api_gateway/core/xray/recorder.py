@@ -36,10 +36,10 @@ _calling: ContextVar[OpenStep | None] = ContextVar("_calling", default=None)
 
 @runtime_checkable
 class Watchable(Protocol):
-    """A service with layers of its own."""
+    """A router, or a service, with layers of its own."""
 
     def watched(self, recorder: Recorder, services: Mapping[str, Handler]) -> Handler:
-        """The same, composed by `recorder`; `services` are the others, which may still be added until it is asked."""
+        """The same, composed by `recorder`, over `services`, which may still be added until it is asked."""
         ...
 
 
@@ -87,11 +87,12 @@ class Recorder:
         """All services watched, with what stands around each."""
         watched: dict[str, Handler] = {}
         for name, service in services.items():
-            if isinstance(service, Watchable):
-                watched[name] = service.watched(self, watched)
-            else:
-                watched[name] = self.step(service, service)
+            watched[name] = self.watched(service, service, watched)
         return watched
+
+    def watched(self, subject: object, handler: Handler, services: Mapping[str, Handler]) -> Handler:
+        """What `subject` does, with its layers as far as it lets anybody watch them; else `handler` alone."""
+        return subject.watched(self, services) if isinstance(subject, Watchable) else self.step(subject, handler)
 
     async def record(self, handler: Handler, request: Request, context: RequestContext) -> XRay:
         """Let a watched handler answer, and say how it came to its answer."""
