@@ -18,9 +18,13 @@ def step(
     at: int = 0,
     lasts: int = 0,
     status: int | None = 200,
+    passed_back: bool | None = None,
     **told: Facts,
 ) -> Step:
-    """A step that passed on, if there is anything inside it; times in milliseconds. `told` is before, after, ..."""
+    """A step that passed on, if there is anything inside it; times in milliseconds. `told` is before, after, ...
+
+    With an `outcome` of its own it changed what it was given, unless `passed_back` says otherwise.
+    """
     passed = (
         f"passed on, {status} came back" if len(inner) == 1 else f"passed on {len(inner)} times, {status} came back"
     )
@@ -37,6 +41,7 @@ def step(
         response=told.get("response", {}),
         inner=inner,
         status=status,
+        passed_back=bool(inner) and not outcome if passed_back is None else passed_back,
     )
 
 

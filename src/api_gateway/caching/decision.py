@@ -110,14 +110,14 @@ def _serve(
         beta, effort, early = policy.early_refresh, stored.answered_at - stored.asked_at, False
         if beta > 0 and remaining <= effort * beta * FARTHEST:
             early = refreshes_early(remaining, min(effort, _MOST_EFFORT * (age + remaining)), beta, random)
-        return serve_at(asked, stored, facts, age, remaining, policy, b"", early)
+        return serve_at(asked, stored, facts, age, remaining, policy, refresh=early)
     if wanted.min_fresh or not facts.may_be_stale:
         return None
     staleness = -remaining
     if staleness < while_revalidating(facts, policy):
-        return serve_at(asked, stored, facts, age, remaining, policy, b"", True, True)
+        return serve_at(asked, stored, facts, age, remaining, policy, refresh=True, stale=True)
     if wanted.max_stale and staleness <= wanted.max_stale:
-        return serve_at(asked, stored, facts, age, remaining, policy, b"", False, True)
+        return serve_at(asked, stored, facts, age, remaining, policy, stale=True)
     return None
 
 

@@ -8,7 +8,7 @@ uses and gives way by itself. What is too large is not kept, and what it should 
 nevertheless: it is out of date.
 
 Bound: `max_size` bytes at any time, and `max_entry_size` for one entry: the oldest variants go first, and there are
-`MOST_VARIANTS` at most. What is counted is what the answers take in memory with the objects around them, to a fifth.
+`MOST_VARIANTS` at most. What is counted is what the answers take in memory (`size_in_memory.py`), to a fifth.
 Cost: a hit with one variant, about 0.2 us; keeping an answer of six fields, 2 us. `purge_tag` looks at the entries
 with that tag only, `purge_prefix` at every key: about 10 ms for 100,000, in which nothing else runs.
 
@@ -20,10 +20,11 @@ What it does not do: share with other processes (`redis/`), or need a lock: one 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from api_gateway.caching.cache_store import NearbyStore
 from api_gateway.caching.s3_fifo import S3Fifo
+from api_gateway.caching.size_in_memory import PER_ENTRY, size_of
 from api_gateway.caching.stored_response import StoredResponse
 from api_gateway.core.clock import NANOSECONDS, Clock
 
@@ -34,15 +35,17 @@ LONGEST_LIFETIME = 366 * 86400.0
 
 _Variant: TypeAlias = tuple[StoredResponse, int]
 """An answer, and when it is over, in nanoseconds of the monotonic clock."""
-_Entry: TypeAlias = tuple[tuple[StoredResponse, ...], tuple[int, ...], int]
-"""The variants of one key, newest first; when each is over; and when the first is. One is made for every answer."""
+
+
+class _Entry(NamedTuple):
+    """The variants of one key, newest first; when each is over; and when the first of them is."""
+
+    responses: tuple[StoredResponse, ...]
+    ends: tuple[int, ...]
+    first_end: int
+
 
 _MEBIBYTE = 2**20
-_PER_ENTRY = 340  # bytes that an entry takes in the tables here, measured
-_PER_ANSWER = 512  # of the objects around one
-_PER_FIELD = 130  # bytes of a pair of name and value, besides their text
-_PER_SELECTING = 200
-_PER_TAG = 420
 
 
 def default_max_entry_size(max_size: int) -> int:
@@ -111,13 +114,13 @@ class MemoryCacheStore:
     def find(self, key: str) -> Sequence[StoredResponse]:
         """See `NearbyStore.find`."""
         entry = self._entries.get(key)
-        if entry is not None and entry[2] <= self._now():
+        if entry is not None and entry.first_end <= self._now():
             entry = self._without_expired(key, entry)
         if entry is None:
             self.misses += 1
             return ()
         self.hits += 1
-        return entry[0]
+        return entry.responses
 
     async def peek(self, key: str) -> Sequence[StoredResponse]:
         """What `get` would give, without a trace: nothing is counted, used or dropped."""
@@ -132,7 +135,7 @@ class MemoryCacheStore:
         """See `NearbyStore.keep`."""
         now = self._now()
         old = self._entries.peek(key)
-        size = _PER_ENTRY + len(key) + _size_of(response)
+        size = PER_ENTRY + len(key) + size_of(response)
         if not lifetime > 0 or size > self.max_entry_size:
             self.refused += lifetime > 0
             if old is not None:
@@ -146,7 +149,8 @@ class MemoryCacheStore:
             return
         if response.tags:
             self._list(key, response)
-        self._entries.put(key, ((response,), (ends,), ends), size)
+        # A tuple made without its constructor: one is made for every answer.
+        self._entries.put(key, tuple.__new__(_Entry, ((response,), (ends,), ends)), size)
 
     async def delete(self, key: str) -> int:
         """See `CacheStore.delete`."""
@@ -180,22 +184,22 @@ class MemoryCacheStore:
         if entry is None:
             return 0
         self._replace(key, entry, [])
-        return sum(end > now for end in entry[1])
+        return sum(end > now for end in entry.ends)
 
     def _without_expired(self, key: str, entry: _Entry) -> _Entry | None:
         now = self._now()
         live = [variant for variant in _variants(entry) if variant[1] > now]
-        self.expired += len(entry[1]) - len(live)
+        self.expired += len(entry.ends) - len(live)
         self._replace(key, entry, live)
         return self._entries.peek(key)
 
     def _replace(self, key: str, old: _Entry, variants: list[_Variant]) -> None:
         """Make `variants`, as many as there is room for, all that is kept of `key`, in place of `old`."""
         self._unlist(key, old)
-        size = _PER_ENTRY + len(key)
+        size = PER_ENTRY + len(key)
         kept: list[_Variant] = []
         for variant in variants[:MOST_VARIANTS]:
-            larger = size + _size_of(variant[0])
+            larger = size + size_of(variant[0])
             if larger > self.max_entry_size:
                 break
             size = larger
@@ -206,14 +210,14 @@ class MemoryCacheStore:
         responses, ends = zip(*kept, strict=True)
         for response in responses:
             self._list(key, response)
-        self._entries.put(key, (responses, ends, min(ends)), size)
+        self._entries.put(key, _Entry(responses, ends, min(ends)), size)
 
     def _list(self, key: str, response: StoredResponse) -> None:
         for tag in response.tags:
             self._by_tag.setdefault(tag, set()).add(key)
 
     def _unlist(self, key: str, entry: _Entry) -> None:
-        for response in entry[0]:
+        for response in entry.responses:
             for tag in response.tags:
                 keys = self._by_tag.get(tag)
                 if keys is not None:  # two variants may have the same
@@ -223,22 +227,10 @@ class MemoryCacheStore:
 
 
 def _variants(entry: _Entry) -> list[_Variant]:
-    return list(zip(entry[0], entry[1], strict=True))
+    return list(zip(entry.responses, entry.ends, strict=True))
 
 
 def _others(entry: _Entry, response: StoredResponse, now: int) -> list[_Variant]:
     """The live variants that `response` does not replace."""
     selecting = response.selecting
     return [variant for variant in _variants(entry) if variant[0].selecting != selecting and variant[1] > now]
-
-
-def _size_of(response: StoredResponse) -> int:
-    pairs = response.headers.pairs
-    size = len(response.body) + _PER_ANSWER + len(pairs) * _PER_FIELD
-    for field, value in pairs:  # a loop takes half of what `sum` and `map` take for so few
-        size += len(field) + len(value)
-    for name, members in response.selecting:
-        size += _PER_SELECTING + len(name) + sum(map(len, members))
-    for tag in response.tags:
-        size += _PER_TAG + len(tag)
-    return size

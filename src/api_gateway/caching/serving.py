@@ -49,7 +49,9 @@ def serve(
     """Answer `asked` with `stored`; `entry` is for `Cache-Status` if it is no plain hit."""
     facts = stored.facts
     age = facts.age(now)
-    return serve_at(asked, stored, facts, age, facts.lifetime(policy) - age, policy, entry, refresh, stale)
+    return serve_at(
+        asked, stored, facts, age, facts.lifetime(policy) - age, policy, entry=entry, refresh=refresh, stale=stale
+    )
 
 
 def serve_at(
@@ -59,6 +61,7 @@ def serve_at(
     age: float,
     remaining: float,
     policy: CachePolicy,
+    *,
     entry: bytes = b"",
     refresh: bool = False,
     stale: bool = False,

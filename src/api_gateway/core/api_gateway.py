@@ -27,7 +27,7 @@ from api_gateway.core.middleware import Handler, Middleware, Observer, chain
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
-from api_gateway.core.xray.recorder import Recorder
+from api_gateway.core.xray.recorder import Recorder, Watchable
 from api_gateway.core.xray.xray import XRay
 
 
@@ -110,7 +110,11 @@ class ApiGateway:
         """
         recorder = Recorder(self.clock)
         services = recorder.services(self.services)
-        routing = recorder.watched(self.router, self.router.bind(services), services)
+        router = self.router
+        if isinstance(router, Watchable):
+            routing = router.watched(recorder, services)
+        else:
+            routing = recorder.step(router, router.bind(services))
         handler = recorder.chain(self.layers(), routing)
         return await recorder.record(handler, request, context or RequestContext(self.clock.monotonic()))
 

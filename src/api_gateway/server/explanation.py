@@ -22,6 +22,7 @@ from api_gateway.core.errors import GatewayError
 from api_gateway.core.request import Request
 from api_gateway.core.request_context import RequestContext
 from api_gateway.core.response import Response
+from api_gateway.core.xray.subject import headline
 from api_gateway.middleware.auth_middleware import AuthMiddleware
 from api_gateway.middleware.authorization import AuthorizationMiddleware
 from api_gateway.middleware.rate_limit.rate_limit_middleware import RateLimitMiddleware
@@ -77,7 +78,7 @@ def _taken(gateway: ApiGateway, match: Match, request: Request) -> list[str]:
     lines = _block("route", [route.name, *([f"path {route.path}"] if route.name != route.path else [])])
     lines += _block("because", _reasons(route))
     lines += _block("parameters", [f"{name} = {value!r}" for name, value in match.parameters.items()])
-    layers: list[object] = [*gateway.layers(), router_step, *route.middleware]
+    layers: list[object] = [*gateway.layers(), gateway.router, *route.middleware]
     lines += _block("chain", _numbered(layers))
     lines += _block("callers", _callers(layers))
     lines += _block("limits", _limits(layers))
@@ -89,10 +90,6 @@ def _taken(gateway: ApiGateway, match: Match, request: Request) -> list[str]:
     lines += _block("forwarded", [forwarded, _forwarded_host(route, request)])
     lines += _block("service", _service(service, route.service))
     return lines + _block("around", _numbered(service.middleware) if isinstance(service, BackendService) else [])
-
-
-def router_step() -> None:
-    """Router: which route. From here on everything belongs to the route."""
 
 
 def _reasons(route: Route) -> Iterator[str]:
@@ -112,7 +109,7 @@ def _reasons(route: Route) -> Iterator[str]:
 
 
 def _numbered(layers: Sequence[object]) -> list[str]:
-    named = [(_name(layer), _headline(layer)) for layer in layers]
+    named = [(_name(layer), headline(layer)) for layer in layers]
     width = max(len(name) for name, _ in named)
     return [f"{number:2}  {name:{width}}  {about}".rstrip() for number, (name, about) in enumerate(named, start=1)]
 
@@ -146,16 +143,9 @@ def _numbers(limit: Limit) -> str:
 
 
 def _name(layer: object) -> str:
-    if layer is router_step:
+    if isinstance(layer, Router):
         return "router"
     return layer.__name__ if inspect.isfunction(layer) else type(layer).__name__
-
-
-def _headline(layer: object) -> str:
-    """What the layer's own documentation says first, after its name."""
-    source = layer if layer is router_step else inspect.getmodule(layer if inspect.isfunction(layer) else type(layer))
-    first = (inspect.getdoc(source) or "").partition("\n")[0]
-    return first.partition(": ")[2]
 
 
 def _forwarded_host(route: Route, request: Request) -> str:

@@ -219,6 +219,7 @@ def test_a_refusal_is_told_where_it_was_raised_and_where_it_became_an_answer() -
     assert xray.step("router").outcome == "raised NotFound (404): No route matches /nowhere."
     assert xray.step("canonical request").outcome == "passed on, NotFound came back"
     assert xray.step("error boundary").outcome == "passed on, made 404 of NotFound"
+    assert [step.passed_back for step in xray.steps] == [False, True, False]
     assert [step.status for step in xray.steps] == [404, None, None]
     assert xray.response.status == 404
 

@@ -9,7 +9,17 @@ from api_gateway.core.xray.step import Step
 
 def step(name: str, outcome: str, began: int, duration: int, *inner: Step, **facts: Facts) -> Step:
     known: dict[str, Facts] = {"before": {}, "after": {}, "found": {}, "request": {}, "response": {}, **facts}
-    return Step(name=name, about="", began=began, duration=duration, outcome=outcome, inner=inner, status=200, **known)
+    return Step(
+        name=name,
+        about="",
+        began=began,
+        duration=duration,
+        outcome=outcome,
+        inner=inner,
+        status=200,
+        passed_back=False,
+        **known,
+    )
 
 
 def test_each_step_is_a_line_with_its_times_and_its_facts_below() -> None:

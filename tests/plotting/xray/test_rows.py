@@ -39,7 +39,7 @@ def test_each_step_is_in_exactly_one_row() -> None:
 
 def test_who_changed_the_outcome_did_not_only_pass_on() -> None:
     failing = step("service", status=None, outcome="raised ConnectFailed (502): nobody is there")
-    through = step("bulkhead", failing, status=None, outcome="passed on, ConnectFailed came back")
+    through = step("bulkhead", failing, status=None, outcome="passed on, ConnectFailed came back", passed_back=True)
     boundary = step("error boundary", through, status=502, outcome="passed on, made 502 of ConnectFailed")
     assert only_passed_on(through)
     assert not only_passed_on(boundary)

@@ -50,9 +50,9 @@ class Stopwatch:
 class OpenStep:
     """What one subject does with one call."""
 
-    __slots__ = ("_after", "_before", "_began", "_came_back", "_context", "_duration", "_error_inside", "_found",
-                 "_known", "_outcome", "_passed_on", "_request", "_response", "_status", "_stopwatch", "_subject",
-                 "closed", "inner")  # fmt: skip
+    __slots__ = ("_after", "_before", "_began", "_came_back", "_context", "_duration", "_error_inside",
+                 "_found", "_known", "_outcome", "_passed_back", "_passed_on", "_request", "_response",
+                 "_status", "_stopwatch", "_subject", "closed", "inner")  # fmt: skip
 
     closed: bool
     """Whether nothing that happens now belongs to it any more."""
@@ -66,6 +66,7 @@ class OpenStep:
         self._stopwatch = stopwatch
         self._began = self._duration = 0
         self._outcome = "not over yet"
+        self._passed_back = False
         self._status: int | None = None
         self._before: Facts = {}
         self._after: Facts = {}
@@ -111,6 +112,7 @@ class OpenStep:
             self._status = response.status if response is not None else None
             if response is not None and self._came_back is not None:
                 self._response = response_changes(self._came_back, response)
+            self._passed_back = self._only_passed_back(response, error)
             self._outcome = self._in_words(response, error)
         self.closed = True
 
@@ -128,6 +130,7 @@ class OpenStep:
             found=self._found,
             request=self._passed_on or {},
             response=self._response,
+            passed_back=self._passed_back,
             inner=tuple(step.as_step(origin) for step in self.inner),
             status=self._status,
         )
@@ -142,21 +145,27 @@ class OpenStep:
         self._found.update(changed(self._known, known))
         self._known = known
 
+    def _only_passed_back(self, response: Response | None, error: BaseException | None) -> bool:
+        if not self.inner:
+            return False
+        if response is None or self._error_inside is not None:
+            return error is not None and error is self._error_inside
+        return self._came_back is None or self._came_back[0] == response.status
+
     def _in_words(self, response: Response | None, error: BaseException | None) -> str:
         calls = len(self.inner)
         passed = "passed on" if calls == 1 else f"passed on {calls} times"
         if response is None:
             what = _named(error)
-            if error is self._error_inside:
+            if self._passed_back:
                 return f"{passed}, {type(error).__name__} came back"
             return f"{passed}, raised {what}" if calls else f"raised {what}"
         if not calls:
             return f"answered {response.status}"
-        if self._error_inside is not None:
-            return f"{passed}, made {response.status} of {type(self._error_inside).__name__}"
-        if self._came_back is not None and self._came_back[0] != response.status:
-            return f"{passed}, made {response.status} of {self._came_back[0]}"
-        return f"{passed}, {response.status} came back"
+        if self._passed_back:
+            return f"{passed}, {response.status} came back"
+        before = self._came_back[0] if self._came_back is not None else type(self._error_inside).__name__
+        return f"{passed}, made {response.status} of {before}"
 
 
 def _named(error: BaseException | None) -> str:

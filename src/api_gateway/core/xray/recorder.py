@@ -87,12 +87,11 @@ class Recorder:
         """All services watched, with what stands around each."""
         watched: dict[str, Handler] = {}
         for name, service in services.items():
-            watched[name] = self.watched(service, service, watched)
+            if isinstance(service, Watchable):
+                watched[name] = service.watched(self, watched)
+            else:
+                watched[name] = self.step(service, service)
         return watched
-
-    def watched(self, subject: object, handler: Handler, services: Mapping[str, Handler]) -> Handler:
-        """What `subject` does, with its layers as far as it lets anybody watch them; else `handler` alone."""
-        return subject.watched(self, services) if isinstance(subject, Watchable) else self.step(subject, handler)
 
     async def record(self, handler: Handler, request: Request, context: RequestContext) -> XRay:
         """Let a watched handler answer, and say how it came to its answer."""

@@ -41,6 +41,8 @@ class Step:
     inner: tuple[Step, ...]
     status: int | None = None
     """Of the answer that it gave; None if it raised."""
+    passed_back: bool = False
+    """Whether that answer, or error, is the one that an inner step gave it."""
 
     @property
     def own(self) -> int:
@@ -71,6 +73,7 @@ class Step:
             "began": self.began,
             "duration": self.duration,
             "status": self.status,
+            "passed_back": self.passed_back,
             "outcome": self.outcome,
             "before": self.before,
             "after": self.after,

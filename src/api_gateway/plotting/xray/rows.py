@@ -42,13 +42,13 @@ class Row:
     @property
     def refused(self) -> bool:
         """Whether that error or refusal is its own, and not one that came back to it."""
-        return self.failed and not self.step.outcome.endswith("came back")
+        return self.failed and not self.step.passed_back
 
 
 def only_passed_on(step: Step) -> bool:
     """Whether it decided by no state, found nothing out, and gave on what it was given."""
     known = (step.before, step.after, step.found, step.request, step.response)
-    return not any(known) and len(step.inner) == 1 and step.outcome.endswith("came back")
+    return not any(known) and len(step.inner) == 1 and step.passed_back
 
 
 def rows_of(first: Step) -> Iterator[Row]:

@@ -54,7 +54,7 @@ def _verdict(step: Step) -> Iterator[str]:
     did, _, came = step.outcome.partition(": ")[0].partition(", ")
     if not came:
         yield did
-    elif not came.endswith("came back"):
+    elif not step.passed_back:
         yield came
     elif len(step.inner) > 1:
         yield did
