@@ -52,10 +52,10 @@ class DeadlineMiddleware:
             return await call_next(request, context)
         context.deadline = deadline
         queue, task = self._here()
-        with Expiry(task, queue, (deadline - self._clock.monotonic()) / NANOSECONDS):
+        with Expiry(task, queue, deadline):
             response = await call_next(request, context)
         if not isinstance(response.body, bytes):
-            response.body = _BoundedBody(response.body, deadline, queue, self._clock)
+            response.body = _BoundedBody(response.body, deadline, queue)
         return response
 
     async def state_for(self, request: Request, context: RequestContext) -> Facts:
@@ -72,7 +72,7 @@ class DeadlineMiddleware:
         if self._queue is None or task is None:
             task = asyncio.current_task()
             assert task is not None, "a Handler runs in a task"
-            self._queue = ExpiryQueue(task.get_loop())
+            self._queue = ExpiryQueue(task.get_loop(), self._clock)
         return self._queue, task
 
 
@@ -84,12 +84,12 @@ class Expiry:
     expired: bool
     """Whether the task was cancelled for it."""
 
-    def __init__(self, task: asyncio.Task[object], queue: ExpiryQueue, seconds: float) -> None:
+    def __init__(self, task: asyncio.Task[object], queue: ExpiryQueue, deadline: int) -> None:
         self.expired = False
         self._task = task
         self._queue = queue
         self._cancelled_before = task.cancelling()
-        queue.add(self, seconds)
+        queue.add(self, deadline)
 
     def expire(self) -> None:
         """The time has passed: cancel the task."""
@@ -116,13 +116,12 @@ class Expiry:
 class _BoundedBody:
     """A body whose chunks must come before the deadline."""
 
-    __slots__ = ("_chunks", "_clock", "_deadline", "_queue")
+    __slots__ = ("_chunks", "_deadline", "_queue")
 
-    def __init__(self, body: AsyncIterable[bytes], deadline: int, queue: ExpiryQueue, clock: Clock) -> None:
+    def __init__(self, body: AsyncIterable[bytes], deadline: int, queue: ExpiryQueue) -> None:
         self._chunks = aiter(body)
         self._deadline = deadline
         self._queue = queue
-        self._clock = clock
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -130,7 +129,7 @@ class _BoundedBody:
     async def __anext__(self) -> bytes:
         task = asyncio.current_task()
         assert task is not None, "a body is read in a task"
-        with Expiry(task, self._queue, (self._deadline - self._clock.monotonic()) / NANOSECONDS):
+        with Expiry(task, self._queue, self._deadline):
             return await anext(self._chunks)
 
     async def aclose(self) -> None:

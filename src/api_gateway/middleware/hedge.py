@@ -31,7 +31,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable
 
-from api_gateway.core.clock import NANOSECONDS, Clock, SystemClock
+from api_gateway.core.clock import Clock, SystemClock
 from api_gateway.core.errors import GatewayError
 from api_gateway.core.middleware import Handler
 from api_gateway.core.request import IDEMPOTENT_METHODS, Request
@@ -83,9 +83,10 @@ class HedgeMiddleware:
         task = asyncio.current_task()
         assert task is not None, "a Handler runs in a task"
         queue = self._queue_of(task.get_loop())
-        self._hedging.record_request(self._clock.monotonic())
+        now = self._clock.monotonic()
+        self._hedging.record_request(now)
         race = _Race(self, task, request, context, call_next)
-        queue.add(race, self._hedging.after / NANOSECONDS)
+        queue.add(race, now + self._hedging.after)
         try:
             response = await call_next(request, context)
         except BaseException as error:
@@ -103,7 +104,7 @@ class HedgeMiddleware:
 
     def _queue_of(self, loop: asyncio.AbstractEventLoop) -> ExpiryQueue:
         if self._queue is None or self._queue.loop is not loop:
-            self._queue = ExpiryQueue(loop)
+            self._queue = ExpiryQueue(loop, self._clock)
         return self._queue
 
     @property
