@@ -22,7 +22,7 @@ from contextlib import AbstractAsyncContextManager
 from email.utils import formatdate
 from typing import Any, TypeAlias
 
-from api_gateway.core.client_certificate import CLIENT_CERTIFICATE_EXTENSION
+from api_gateway.core.client_certificate import CLIENT_CERTIFICATE_EXTENSION, ClientCertificate
 from api_gateway.core.client_connection import CONNECTION_EXTENSION as CONNECTION_EXTENSION
 from api_gateway.core.client_connection import ClientConnection as ClientConnection
 from api_gateway.core.client_connection import Message as Message
@@ -65,15 +65,19 @@ class AsgiApplication:
             await self._serve_other(scope, receive, send)
             return
         upload = _RequestBody(receive) if _announces_body(scope["headers"]) else None
-        connection: ClientConnection | None = scope.get("extensions", {}).get(CONNECTION_EXTENSION)
+        extensions = scope.get("extensions", _NONE)
+        connection: ClientConnection | None = extensions.get(CONNECTION_EXTENSION)
         plain = None
         if connection is None:
             connection = plain = PlainConnection(receive, upload is not None)
         try:
             connection.cancel_on_disconnect()
-            response = await self._handler(_request(scope, upload), self._context(scope))
+            context = self._context(scope, extensions.get(CLIENT_CERTIFICATE_EXTENSION))
+            response = await self._handler(_request(scope, upload), context)
             try:
-                await self._send(response, scope["method"], upload, connection, send)
+                closing = upload is not None and not upload.ended
+                if closing or not self._sent_whole(response, scope["method"], connection):
+                    await self._send(response, scope["method"], closing, connection, send)
             finally:
                 if response.held:
                     await response.close()
@@ -99,25 +103,31 @@ class AsgiApplication:
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
 
-    def _context(self, scope: Scope) -> RequestContext:
+    def _context(self, scope: Scope, certificate: ClientCertificate | None) -> RequestContext:
         client = scope["client"]
         context = RequestContext(
             self._clock.monotonic(), client[0] if client else "", scope["scheme"], scope["http_version"]
         )
-        context.client_certificate = scope.get("extensions", _NONE).get(CLIENT_CERTIFICATE_EXTENSION)
+        context.client_certificate = certificate
         return context
 
-    async def _send(
-        self, response: Response, method: str, upload: _RequestBody | None, connection: ClientConnection, send: Send
-    ) -> None:
-        bodiless = method == "HEAD" or response.status in (204, 304)
+    def _sent_whole(self, response: Response, method: str, connection: ClientConnection) -> bool:
+        """Send all of it at once, if it is all there and the connection takes it."""
+        bodiless = _bodiless(response, method)
         body = b"" if bodiless else response.body
+        if not isinstance(body, bytes):
+            return False
+        if not connection.send_whole(response.status, self._final_headers(response, bodiless), body):
+            return False
+        response.bytes_sent = len(body)
+        response.complete = True
+        return True
+
+    async def _send(
+        self, response: Response, method: str, closing: bool, connection: ClientConnection, send: Send
+    ) -> None:
+        bodiless = _bodiless(response, method)
         headers = self._final_headers(response, bodiless)
-        closing = upload is not None and not upload.ended
-        if isinstance(body, bytes) and not closing and connection.send_whole(response.status, headers, body):
-            response.bytes_sent = len(body)
-            response.complete = True
-            return
         if closing:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
@@ -163,6 +173,10 @@ def _request(scope: Scope, upload: _RequestBody | None) -> Request:
         Headers.from_pairs(scope["headers"]),
         b"" if upload is None else upload,
     )
+
+
+def _bodiless(response: Response, method: str) -> bool:
+    return method == "HEAD" or response.status in (204, 304)
 
 
 def _announces_body(headers: HeaderPairs) -> bool:

@@ -16,6 +16,7 @@ What it does not do: order the layers (that is `build.py`'s part) or catch error
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from types import FunctionType
 from typing import Protocol, TypeAlias
 
 from api_gateway.core.request import Request
@@ -56,7 +57,10 @@ def chain(middleware: Sequence[Middleware], handler: Handler) -> Handler:
 
 
 def _link(layer: Middleware, call_next: Handler) -> Handler:
+    # An object is called through its method, found once: to find it anew takes as long as the call.
+    call = layer if isinstance(layer, FunctionType) else layer.__call__
+
     def handle(request: Request, context: RequestContext) -> Awaitable[Response]:
-        return layer(request, context, call_next)
+        return call(request, context, call_next)
 
     return handle
