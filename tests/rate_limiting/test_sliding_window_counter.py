@@ -32,6 +32,13 @@ def test_a_boundary_lets_no_burst_through() -> None:
     assert not limiter.acquire("key", 10 * SECOND).allowed
 
 
+def test_where_the_clock_went_back_the_window_before_weighs_no_more_than_once() -> None:
+    limiter = SlidingWindowCounter(10, 10)
+    limiter.acquire("key", 9 * SECOND, 5)
+    limiter.acquire("key", 19 * SECOND, 1)
+    assert limiter.acquire("key", 1 * SECOND, 0).remaining == 4
+
+
 def test_a_key_that_came_early_is_refused_although_its_period_is_over() -> None:
     counter, log = SlidingWindowCounter(10, 10), SlidingWindowLog(10, 10)
     for limiter in (counter, log):
