@@ -142,7 +142,7 @@ def test_every_layer_that_decides_can_say_by_what(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*ENTRIES, *OF_A_SERVICE])
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=_STEPS)
 def test_asking_changes_nothing_that_comes_after(name: str, steps: list[Step]) -> None:
     async def main(*, looks: bool) -> object:

@@ -430,7 +430,7 @@ def fuzz(text: bytes) -> None:
         coroutine.send(None)
 
 
-FUZZ = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+FUZZ = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 
 
 @FUZZ

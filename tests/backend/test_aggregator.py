@@ -665,7 +665,7 @@ _WIDE = {
 _delays = st.fixed_dictionaries({target: st.sampled_from([0.0, 0.1, 0.2, 0.3, 1.0]) for target in _TARGETS})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(delays=_delays, broken=st.sets(st.sampled_from(["/avatars/3"])))
 def test_the_answer_does_not_depend_on_the_order_in_which_parts_come(
     delays: Mapping[str, float], broken: set[str]
@@ -680,7 +680,7 @@ def test_the_answer_does_not_depend_on_the_order_in_which_parts_come(
     assert answered(delays) == answered({})
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     delays=_delays,
     failures=st.dictionaries(

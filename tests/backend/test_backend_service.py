@@ -250,7 +250,7 @@ async def test_a_cancelled_call_is_over() -> None:
     assert (in_flight(backend), backend.endpoints[0].failures) == ([0], 0)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(
         st.tuples(

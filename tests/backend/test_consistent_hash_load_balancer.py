@@ -116,7 +116,7 @@ def test_another_process_with_another_hash_seed_agrees() -> None:
 # The bound.
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.integers(1, 3), min_size=1, max_size=8),
     st.lists(st.integers(0, 3), min_size=1, max_size=100),

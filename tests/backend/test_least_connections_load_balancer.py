@@ -24,7 +24,7 @@ def load(endpoint: Endpoint) -> float:
     return endpoint.in_flight / endpoint.weight
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(
     st.lists(st.integers(1, 4), min_size=1, max_size=8),
     st.lists(st.one_of(st.just("send"), st.integers(0, 7), st.frozensets(st.integers(0, 7), min_size=1)), max_size=80),

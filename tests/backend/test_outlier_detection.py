@@ -176,7 +176,7 @@ def test_a_detection_without_sense_is_refused(wrong: dict[str, float]) -> None:
         OutlierDetection(**wrong)  # type: ignore[arg-type]  # wrong on purpose
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.integers(1, 7),
     st.floats(0.01, 1),

@@ -72,7 +72,7 @@ def test_a_clock_that_stands_still_or_goes_back_does_no_harm() -> None:
     assert average.cost(0) == 500
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.integers(0, 60 * SECOND), st.integers(0, 60 * SECOND)), min_size=1, max_size=30))
 def test_the_cost_is_never_above_the_longest_nor_below_what_is_left_of_it(steps: list[tuple[int, int]]) -> None:
     average, now, peak, seen = PeakEwma(DECAY), 0, 0.0, 0

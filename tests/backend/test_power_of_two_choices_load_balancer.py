@@ -40,7 +40,7 @@ def test_the_only_endpoint_is_taken_without_a_draw() -> None:
     assert random.getstate() == before
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 9)), min_size=2, max_size=8), st.integers())
 def test_it_never_takes_the_busiest_for_its_weight(loads: list[tuple[int, int]], seed: int) -> None:
     members = endpoints(*[weight for _, weight in loads])

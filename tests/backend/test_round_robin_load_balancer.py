@@ -27,7 +27,7 @@ def test_endpoints_are_taken_in_the_order_in_which_they_are_listed() -> None:
     assert [balancer.select(three, REQUEST, CONTEXT) for _ in range(7)] == [three[i] for i in (0, 1, 2, 0, 1, 2, 0)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(1, 20), st.integers(0, 50), st.integers(0, 100))
 def test_over_any_run_of_requests_two_counts_differ_by_at_most_1(count: int, before: int, run: int) -> None:
     balancer = RoundRobinLoadBalancer()
@@ -40,7 +40,7 @@ def test_over_any_run_of_requests_two_counts_differ_by_at_most_1(count: int, bef
     assert max(counts) - min(counts) <= 1
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=30))
 def test_members_may_come_and_go_between_requests(sizes: list[int]) -> None:
     balancer = RoundRobinLoadBalancer()

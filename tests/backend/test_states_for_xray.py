@@ -48,7 +48,7 @@ def test_who_is_told_to_be_next_is(
         assert told == chosen(subject, members).url
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(steps=st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=1, max_size=60))
 def test_least_connections_tells_who_is_next_whoever_came_or_left(steps: list[tuple[bool, int]]) -> None:
     subject, everybody = LeastConnectionsLoadBalancer(), endpoints(1, 2, 1, 3)
@@ -133,7 +133,7 @@ _STEPS = st.lists(
 
 
 @pytest.mark.parametrize("name", sorted(set(BALANCERS) - NOTHING_TO_TELL))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(steps=_STEPS)
 def test_asking_changes_no_choice(name: str, steps: list[tuple[str, int, int]]) -> None:
     def choices(*, asked: bool) -> list[str]:

@@ -28,7 +28,7 @@ def test_the_turns_are_spread_out(weights: tuple[int, ...], sequence: str) -> No
     assert "".join("abc"[members.index(chosen(balancer, members))] for _ in sequence) == sequence
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(WEIGHTS, st.integers(0, 60))
 def test_any_round_in_a_row_gives_each_exactly_its_weight(weights: list[int], before: int) -> None:
     balancer, members = WeightedRoundRobinLoadBalancer(), endpoints(*weights)
@@ -58,7 +58,7 @@ class AsTheRuleReads:
         return best
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(WEIGHTS, st.lists(st.tuples(st.integers(1, 8), st.integers(1, 30)), min_size=1, max_size=6))
 def test_it_is_the_rule_as_it_reads_whoever_comes_and_goes(weights: list[int], phases: list[tuple[int, int]]) -> None:
     balancer, oracle, all_members = WeightedRoundRobinLoadBalancer(), AsTheRuleReads(), endpoints(*weights)
@@ -69,7 +69,7 @@ def test_it_is_the_rule_as_it_reads_whoever_comes_and_goes(weights: list[int], p
         assert balancer.credits == oracle.credits
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(WEIGHTS)
 def test_nobody_is_ever_a_whole_turn_ahead_of_its_share(weights: list[int]) -> None:
     balancer, members, total = WeightedRoundRobinLoadBalancer(), endpoints(*weights), sum(weights)
@@ -108,7 +108,7 @@ def test_a_debt_of_old_weights_shuts_nobody_out_under_new_ones() -> None:
     assert abs(taken[members[0]] - taken[members[1]]) <= 4
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(MEMBERS, min_size=1, max_size=20))
 def test_after_any_changes_the_shares_are_soon_those_of_the_weights(changes: list[list[tuple[int, int]]]) -> None:
     balancer, pool = WeightedRoundRobinLoadBalancer(), endpoints(*[1] * 6)

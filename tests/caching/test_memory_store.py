@@ -65,7 +65,7 @@ async def test_what_is_looked_at_is_what_would_be_got_and_is_neither_counted_nor
     assert (store.hits, store.misses, store.expired) == (0, 0, 0)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from(("put", "put", "get", "wait")), st.integers(0, 11)), min_size=60, max_size=90
@@ -409,9 +409,9 @@ class Roomy(Model):
 
 
 TestModel = Model.TestCase
-TestModel.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
+TestModel.settings = settings(max_examples=50, stateful_step_count=40)
 TestRoomy = Roomy.TestCase
-TestRoomy.settings = settings(max_examples=40, stateful_step_count=50, deadline=None)
+TestRoomy.settings = settings(max_examples=40, stateful_step_count=50)
 
 
 async def test_many_tasks_at_once_need_no_lock() -> None:

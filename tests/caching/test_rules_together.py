@@ -79,7 +79,7 @@ _steps = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(_steps, max_size=25), st.sampled_from(["bypass", "separate"]))
 def test_a_client_gets_only_what_the_origin_made_for_it(steps: list[_Step], identified: str) -> None:
     policy = CachePolicy(identified="separate" if identified == "separate" else "bypass")

@@ -186,10 +186,10 @@ class Model(RuleBasedStateMachine):
 
 
 TestModel = Model.TestCase
-TestModel.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestModel.settings = settings(max_examples=60, stateful_step_count=40)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 100)), max_size=200))
 def test_it_never_holds_more_than_its_size_and_always_has_what_was_put_last(puts: list[tuple[int, int]]) -> None:
     fifo, _ = table(100)

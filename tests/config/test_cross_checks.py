@@ -72,7 +72,7 @@ _routes = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(_routes, min_size=1, max_size=6))
 def test_ties_are_found_exactly_where_the_router_refuses(routes: list[dict[str, object]]) -> None:
     config, findings = validate({"routes": routes}, provided=["s"])

@@ -99,7 +99,7 @@ async def test_failures_and_defects_come_back_as_responses() -> None:
     assert await status(gateway_to(defect), Request("GET", "/users/1")) == 500
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.sampled_from(["GET", "get", "TRACE", "CONNECT", "", "BREW"]),
     st.one_of(st.text(max_size=20), st.text("/.%25eEfF;\\a", max_size=12).map(lambda path: "/" + path)),

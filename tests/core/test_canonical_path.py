@@ -73,7 +73,7 @@ _hostile_paths = st.one_of(
 )
 
 
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=700)
 @given(_hostile_paths)
 def test_any_text_is_either_refused_or_brought_into_the_one_form(path: str) -> None:
     try:
@@ -97,7 +97,7 @@ def test_any_text_is_either_refused_or_brought_into_the_one_form(path: str) -> N
         assert not {".", ".."} & set(re.split(r"[/\\;]", decoded))
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(_hostile_paths)
 def test_the_fast_way_agrees_with_the_slow_way(path: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -134,7 +134,7 @@ def _spelt(draw: st.DrawFn, segment: str) -> str:
     return spelling
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(_two_spellings())
 def test_spellings_of_one_path_have_one_canonical_form(spellings: tuple[str, str]) -> None:
     outcomes = []
@@ -146,7 +146,7 @@ def test_spellings_of_one_path_have_one_canonical_form(spellings: tuple[str, str
     assert outcomes[0] == outcomes[1]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text("ab.;/\\%é ", min_size=1))
 def test_an_escaped_segment_is_data_and_decodes_to_itself(text: str) -> None:
     try:

@@ -160,7 +160,7 @@ _names = st.sampled_from([*sorted(HOP_BY_HOP), b"x-a", b"x-b", b"accept", b"x_a"
 _response_pairs = st.lists(st.tuples(_names, st.sampled_from([b"x-a", b"X-B, close", b"1", b"accept,te", b""])))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(_response_pairs)
 def test_what_is_left_is_in_order_and_holds_nothing_about_the_connection(pairs: HeaderPairs) -> None:
     named = {token.strip().lower() for name, value in pairs if name == b"connection" for token in value.split(b",")}
@@ -266,7 +266,7 @@ async def test_a_transfer_coding_on_http_1_0_is_400() -> None:
 # Whatever comes.
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.tuples(st.sampled_from([*sorted(HOP_BY_HOP), b"host", b"expect", b"x-a"]), st.binary(max_size=12))),
     st.text(max_size=12),

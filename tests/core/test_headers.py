@@ -47,7 +47,7 @@ def test_white_space_around_a_value_is_not_part_of_it() -> None:
     assert Headers({"a": " \t b c\t"}).get("a") == "b c"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(_fields, _names, _values)
 def test_a_change_gives_new_headers_and_leaves_the_old_ones(
     fields: list[tuple[str, str]], name: str, value: str
@@ -65,7 +65,7 @@ def test_a_change_gives_new_headers_and_leaves_the_old_ones(
     assert headers.pairs == before
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=20))
 def test_every_byte_that_a_value_may_hold_survives_as_text_and_back(value: bytes) -> None:
     try:

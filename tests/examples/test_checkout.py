@@ -493,7 +493,7 @@ def test_two_gateways_with_one_key_can_undo_what_the_other_has_reported_as_done(
 SCRIPT = st.lists(st.sampled_from(MANNERS), max_size=TRIES + 1)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     doing=st.dictionaries(st.sampled_from(tuple(STEPS)), SCRIPT),
     undone=st.dictionaries(st.sampled_from(CHANGING), SCRIPT),

@@ -197,7 +197,6 @@ def test_an_adaptive_limit_finds_what_the_service_can_do(name: str) -> None:
         lambda clock: BulkheadMiddleware(ADAPTIVE[name](), clock=clock),
         service_time=Constant(0.05),
         workers=20,
-        deadline=None,
     )
     assert result.rate > 0.95 * 400
     assert 0.05 <= result.median < 0.1
@@ -211,6 +210,5 @@ def test_without_a_limit_the_queue_is_in_the_service_and_grows_for_ever() -> Non
         lambda clock: BulkheadMiddleware(NO_BOUND, clock=clock),
         service_time=Constant(0.05),
         workers=20,
-        deadline=None,
     )
     assert result.median == pytest.approx(6 / 2, rel=0.1)  # half of what has come waits: as long again as it came

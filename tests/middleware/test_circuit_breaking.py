@@ -580,7 +580,7 @@ def test_in_an_outage_few_calls_reach_the_service_and_clients_do_not_wait(seed: 
     assert unguarded[2] == pytest.approx(1.0)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     st.sampled_from(["hang", "refuse", "reset"]),
     st.floats(0.5, 12),
@@ -603,7 +603,7 @@ def test_after_any_outage_the_service_is_back_within_an_open_time_and_a_timeout(
     assert set(late) == {200}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.sampled_from(["ask", "leave", "wait"]), st.floats(0, 3)), max_size=60), st.booleans())
 def test_whatever_callers_do_permits_are_never_exceeded_nor_lost(script: list[tuple[str, float]], slow: bool) -> None:
     async def main() -> None:

@@ -111,7 +111,7 @@ _STEPS = st.lists(
 
 
 @pytest.mark.parametrize("by_time", [False, True], ids=["by-count", "by-time"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=_STEPS)
 def test_asking_changes_no_decision(by_time: bool, steps: list[tuple[str, int, int]]) -> None:
     def decisions(*, asked: bool) -> list[object]:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api_gateway.core.clock import NANOSECONDS, ManualClock, SystemClock
@@ -165,7 +165,6 @@ class Noted:
         self.told.append((self.number, round(asyncio.get_running_loop().time(), 6)))
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 30), st.none() | st.integers(0, 30)), max_size=40))
 def test_who_is_not_discarded_is_told_on_time_and_in_order(script: list[tuple[int, int | None]]) -> None:
     """Each entry: how long after the one before it begins, and how long after that it is discarded."""

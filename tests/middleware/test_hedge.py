@@ -381,7 +381,7 @@ def test_a_deadline_ends_both_calls_and_is_told_as_one(deadline: float) -> None:
     run(main)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(
     outcomes=st.tuples(*[st.sampled_from([200, 404, 500, "reset", "stubborn"])] * 2),
     takes=st.tuples(*[st.sampled_from([0, 10, 49, 50, 51, 60, 100, 150])] * 2),

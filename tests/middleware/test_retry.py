@@ -460,7 +460,7 @@ def test_a_request_counts_once_however_often_it_is_tried() -> None:
     run(main)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     script=st.lists(
         st.sampled_from([200, 404, 500, 502, 503, 504, "refused", "reset", "timeout", "open"]), min_size=1, max_size=8

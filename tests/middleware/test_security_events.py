@@ -173,7 +173,7 @@ async def test_the_path_is_canonical_bounded_and_without_credentials(
     assert "token" not in caplog.messages[0]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=600), st.text(max_size=600), st.text(max_size=600))
 def test_whatever_a_client_sends_is_one_line_of_printable_ascii(
     caplog: pytest.LogCaptureFixture, path: str, method: str, detail: str

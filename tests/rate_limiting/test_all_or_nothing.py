@@ -57,7 +57,7 @@ def test_what_one_key_was_charged_twice_is_taken_back_twice(algorithm: type[Limi
     assert subject.table.get("new") is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from(ALGORITHMS), quotas()), min_size=1, max_size=3), traces(keys=2))
 def test_it_admits_what_all_would_admit_alone(
     kinds: list[tuple[type[Limiter], tuple[int, int, int]]], trace: list[Ask]

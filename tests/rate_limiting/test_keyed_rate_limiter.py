@@ -46,7 +46,7 @@ def test_what_is_refused_takes_no_room(algorithm: type[Limiter]) -> None:
 
 
 @each_algorithm
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(quotas(), traces())
 def test_what_is_undone_was_never_asked(
     algorithm: type[Limiter], quota: tuple[int, int, int], trace: list[Ask]

@@ -44,7 +44,7 @@ def test_what_is_put_is_there() -> None:
 
 
 @pytest.mark.usefixtures("early_sweeps")
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.integers(0, 25), st.integers(0, 5), st.integers(0, 40)), max_size=300), st.integers(1, 30))
 def test_it_agrees_with_a_plain_dictionary_of_live_entries(asked: list[tuple[int, int, int]], room: int) -> None:
     table = KeyedState[int](is_over, room)
@@ -98,14 +98,14 @@ def fill_half(dice: random.Random, half: int) -> None:
         live.append(end)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.randoms(use_true_random=False), st.integers(2, 40))
 def test_no_key_is_refused_while_at_most_half_of_the_room_is_taken_by_live_ones(dice: random.Random, half: int) -> None:
     fill_half(dice, half)
 
 
 @pytest.mark.usefixtures("early_sweeps")
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.randoms(use_true_random=False), st.integers(2, 40))
 def test_nor_where_sweeps_begin_before_the_table_is_full(dice: random.Random, half: int) -> None:
     fill_half(dice, half)

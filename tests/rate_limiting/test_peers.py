@@ -30,7 +30,7 @@ from api_gateway.rate_limiting import GCRA, FixedWindow, SlidingWindowLog, Token
 SECOND = 10**9
 MILLISECOND = 10**6
 
-many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 counts = st.integers(1, 6)
 
 

@@ -32,7 +32,7 @@ from tests.support.rate_limiters import (
 each_algorithm = pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda algorithm: algorithm.__name__)
 each_bucket = pytest.mark.parametrize("algorithm", BUCKETS, ids=lambda algorithm: algorithm.__name__)
 clocks = st.binary(min_size=30, max_size=30)  # much cheaper to draw than a list of integers
-many = settings(max_examples=30, deadline=None)
+many = settings(max_examples=30)
 
 
 def decisions(subject: Limiter, trace: list[Ask]) -> list[Decision]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api_gateway.resilience.adaptive_limit import AdaptiveLimit, BoundedLimit, Round
@@ -43,7 +43,6 @@ def _mostly_lost(seconds: float) -> int:
 each = pytest.mark.parametrize("name", sorted(MAKERS))
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(sorted(MAKERS)),
     st.lists(st.tuples(st.integers(0, 10**9), st.integers(1, 50), st.booleans()), max_size=300),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api_gateway.resilience.adaptive_throttle import AdaptiveThrottle
@@ -69,7 +69,6 @@ def half_of_it_again(throttle: AdaptiveThrottle) -> int:
 events = st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["accepted", "refused", "here"])), max_size=100)
 
 
-@settings(deadline=None)
 @given(events, st.floats(1, 4), st.floats(0, 1), st.integers(1, 5), st.integers(1, 10))
 def test_the_probability_is_the_formula_over_the_window(
     script: list[tuple[int, str]], k: float, ceiling: float, width: int, buckets: int

@@ -116,7 +116,6 @@ def test_a_stream_of_critical_requests_does_not_starve_the_others() -> None:
     assert grants.index("s") == FAIR_TURN - 1
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(Priority), min_size=1, max_size=30), st.integers(0, FAIR_TURN))
 def test_who_waits_with_k_before_it_has_its_turn_within_the_stated_bound(before: list[Priority], grants: int) -> None:
     places: AdmissionQueue[str] = full(10_000)
@@ -202,4 +201,4 @@ class Model(RuleBasedStateMachine):
 
 
 TestModel = Model.TestCase
-TestModel.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestModel.settings = settings(max_examples=40, stateful_step_count=40)

@@ -7,7 +7,7 @@ from collections import Counter
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api_gateway.resilience.backoff import JITTERS, Backoff
@@ -36,7 +36,6 @@ def _extremes(jitter: str, base: int, cap: int, attempt: int, previous: int | No
     return least, most
 
 
-@settings(deadline=None)
 @given(sizes, attempts)
 def test_the_ceiling_doubles_up_to_the_cap(size: tuple[int, int], attempt: int) -> None:
     base, cap = size
@@ -46,27 +45,23 @@ def test_the_ceiling_doubles_up_to_the_cap(size: tuple[int, int], attempt: int) 
     assert Backoff(base, cap, Random(0)).ceiling(attempt) == expected
 
 
-@settings(deadline=None)
 @given(sizes, attempts)
 def test_without_jitter_the_wait_is_the_ceiling(size: tuple[int, int], attempt: int) -> None:
     ceiling = Backoff(*size, Random(0)).ceiling(attempt)
     assert _extremes("none", *size, attempt) == (ceiling, ceiling)
 
 
-@settings(deadline=None)
 @given(sizes, attempts)
 def test_full_jitter_reaches_from_0_to_just_below_the_ceiling(size: tuple[int, int], attempt: int) -> None:
     assert _extremes("full", *size, attempt) == (0, Backoff(*size, Random(0)).ceiling(attempt) - 1)
 
 
-@settings(deadline=None)
 @given(sizes, attempts)
 def test_equal_jitter_keeps_half_of_the_ceiling(size: tuple[int, int], attempt: int) -> None:
     ceiling = Backoff(*size, Random(0)).ceiling(attempt)
     assert _extremes("equal", *size, attempt) == (ceiling // 2, ceiling - 1)
 
 
-@settings(deadline=None)
 @given(sizes, attempts, st.one_of(st.none(), st.integers(0, 10**12)))
 def test_decorrelated_jitter_grows_from_the_wait_before(
     size: tuple[int, int], attempt: int, previous: int | None
@@ -76,7 +71,6 @@ def test_decorrelated_jitter_grows_from_the_wait_before(
     assert _extremes("decorrelated", base, cap, attempt, previous) == (base, min(cap, max(base, 3 * before - 1)))
 
 
-@settings(deadline=None)
 @given(sizes, st.sampled_from(sorted(JITTERS)), st.integers(0, 2**32))
 def test_the_same_seed_gives_the_same_waits(size: tuple[int, int], jitter: str, seed: int) -> None:
     first, second = (Backoff(*size, Random(seed), jitter) for _ in range(2))

@@ -182,7 +182,7 @@ steps = st.lists(
 percents = st.sampled_from([7, 10, 33, 50, 67, 100])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(steps, st.integers(1, 12), st.integers(1, 12), percents, percents, st.integers(1, 5))
 def test_it_does_what_the_whole_history_says(
     script: list[tuple[str, int, int]], window: int, min_calls: int, failure: int, slow: int, half_open_calls: int
@@ -231,7 +231,7 @@ def test_it_does_what_the_whole_history_says(
     assert {row for row, _ in taken} <= set(TRANSITIONS)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(steps, percents, st.integers(1, 5), st.integers(0, 1))
 def test_retry_after_is_the_very_nanosecond_if_no_report_comes(
     script: list[tuple[str, int, int]], failure: int, half_open_calls: int, sooner: int

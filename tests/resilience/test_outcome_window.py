@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api_gateway.resilience.outcome_window import CountWindow, Outcomes, OutcomeWindow, TimeWindow
@@ -26,7 +26,6 @@ def _dated(steps: list[Ended]) -> list[Ended]:
     return dated
 
 
-@settings(deadline=None)
 @given(calls, st.integers(1, 30))
 def test_a_window_by_count_is_the_last_calls_exactly(steps: list[Ended], size: int) -> None:
     window = CountWindow(size)
@@ -36,7 +35,6 @@ def test_a_window_by_count_is_the_last_calls_exactly(steps: list[Ended], size: i
         assert window.outcomes(now) == _tally(history[: index + 1][-size:])
 
 
-@settings(deadline=None)
 @given(calls, st.integers(1, 5), st.integers(1, 12), st.integers(0, 100))
 def test_a_window_by_time_is_the_last_buckets_exactly(steps: list[Ended], width: int, buckets: int, wait: int) -> None:
     window = TimeWindow(width * buckets, buckets)
@@ -50,7 +48,6 @@ def test_a_window_by_time_is_the_last_buckets_exactly(steps: list[Ended], width:
     assert window.outcomes(later) == _tally(inside)
 
 
-@settings(deadline=None)
 @given(calls, st.integers(1, 5), st.integers(2, 12))
 def test_a_window_by_time_holds_between_all_buckets_but_one_and_all(steps: list[Ended], width: int, n: int) -> None:
     window = TimeWindow(width * n, n)
@@ -83,7 +80,6 @@ def _apart(ended: list[tuple[bool, bool, str]]) -> dict[str, Outcomes]:
     }
 
 
-@settings(deadline=None)
 @given(lives, st.integers(1, 12), st.integers(1, 5), st.integers(1, 8))
 def test_an_answer_that_breaks_off_is_one_failure_while_its_outcome_is_there(
     steps: list[Lived], size: int, width: int, buckets: int

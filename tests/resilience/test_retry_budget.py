@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api_gateway.resilience.retry_budget import RetryBudget
@@ -21,7 +21,6 @@ def _small(percent: int, minimum: int) -> RetryBudget:
     return RetryBudget(percent / 100, minimum=minimum, window=50, buckets=5)
 
 
-@settings(deadline=None)
 @given(steps, percents, st.integers(0, 4))
 def test_it_allows_what_the_whole_history_allows(script: list[tuple[str, int]], percent: int, minimum: int) -> None:
     budget = _small(percent, minimum)
@@ -42,7 +41,6 @@ def test_it_allows_what_the_whole_history_allows(script: list[tuple[str, int]], 
                 retries.append(now)
 
 
-@settings(deadline=None)
 @given(steps, percents, st.integers(0, 4))
 def test_retries_never_exceed_the_share_and_a_minimum_for_each_window(
     script: list[tuple[str, int]], percent: int, minimum: int
@@ -59,7 +57,6 @@ def test_retries_never_exceed_the_share_and_a_minimum_for_each_window(
         assert retries <= Fraction(percent, 100) * requests + minimum * (now // 50 + 1)
 
 
-@settings(deadline=None)
 @given(percents, st.integers(1, 9), st.integers(1, 400))
 def test_when_all_fails_calls_are_amplified_by_one_plus_the_share(percent: int, attempts: int, requests: int) -> None:
     budget = _small(percent, minimum=0)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api_gateway.resilience.share import Share
 
 
-@settings(deadline=None)
 @given(st.integers(1, 100), st.integers(1, 50))
 def test_n_percent_is_reached_by_n_of_a_hundred_and_not_by_less(percent: int, hundreds: int) -> None:
     share = Share.of("rate", percent / 100)

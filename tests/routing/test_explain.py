@@ -19,7 +19,7 @@ from tests.support.naive_router import naive_matches, requests_near, tables
 _LESS_SPECIFIC = "matches too, but is less specific than the winner"
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.data(), tables())
 def test_the_verdict_is_the_routers_and_every_reason_is_true(data: st.DataObject, table: list[Route]) -> None:
     try:

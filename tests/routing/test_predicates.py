@@ -93,7 +93,7 @@ _predicates = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     _predicates,
     _predicates,
@@ -110,7 +110,7 @@ def test_what_one_request_satisfies_overlaps(
         assert one.may_overlap(two)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_predicates)
 def test_one_demand_more_is_more_specific(some: Predicates) -> None:
     assert Predicates(some.methods, {**some.headers, "x-more": Present()}, some.query).rank() > some.rank()

@@ -155,7 +155,7 @@ def test_a_rewrite_that_cannot_work_is_refused(pattern: str, options: dict[str, 
 _segment = st.text("ab.%~*;é/ ", min_size=1, max_size=4)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(_segment, min_size=1, max_size=4), st.booleans())
 def test_what_is_forwarded_is_still_canonical(segments: list[str], slash: bool) -> None:
     raw = "/p/" + "/".join(quote(segment, safe="*;~") for segment in segments) + "/" * slash

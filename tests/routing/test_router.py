@@ -45,7 +45,7 @@ def named(name: str, path: str = "/a", **demands: Any) -> Route:
 # Against the naive matcher.
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.data(), tables())
 def test_the_router_agrees_with_the_naive_matcher(data: st.DataObject, table: list[Route]) -> None:
     try:
@@ -77,7 +77,7 @@ def test_the_router_agrees_with_the_naive_matcher(data: st.DataObject, table: li
         event("405" if allow else "404")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data(), tables())
 def test_the_order_of_the_routes_decides_nothing(data: st.DataObject, table: list[Route]) -> None:
     shuffled = data.draw(st.permutations(table))

@@ -187,7 +187,7 @@ VALUES = st.lists(
 LINES = st.lists(st.tuples(st.sampled_from([*CLAIMS]), VALUES), max_size=4)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(lines=LINES)
 def test_nothing_that_a_stranger_says_changes_its_address(wall: Rig, lines: list[Header]) -> None:
     """Any mixture of the above, from outside and before what our proxy adds."""

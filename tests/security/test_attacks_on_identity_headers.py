@@ -179,7 +179,7 @@ CREDENTIALS = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(before=FORGED, credentials=CREDENTIALS, after=FORGED, peer=st.sampled_from([CLIENT, PROXY]))
 def test_a_service_is_told_exactly_what_was_proved(
     built: Rig, before: list[Header], credentials: tuple[Header, ...], after: list[Header], peer: str

@@ -90,7 +90,7 @@ async def converse(raw: bytes, cuts: list[int]) -> None:
     damages=st.lists(damage, max_size=3),
     cuts=st.lists(st.integers(0, 500), max_size=3),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_damaged_requests_are_answered_or_cut(
     caplog: pytest.LogCaptureFixture, requests: list[bytes], damages: list[tuple[int, int, bytes]], cuts: list[int]
 ) -> None:

@@ -130,7 +130,8 @@ class EdgeProtocol(EdgeReader):
 
     @property
     def _peer(self) -> str:
-        return self.client[0] if self.client else ""
+        client = self._scope.client
+        return client[0] if client else ""
 
     # One of many connections (`connection_limits.Connection`).
 

@@ -58,7 +58,7 @@ async def test_what_is_looked_at_is_what_would_be_got_and_is_not_counted(
     assert (store.hits, store.misses, store.unreadable) == (0, 0, 0)
 
 
-@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.text(max_size=20), stored_responses()), max_size=4))
 def test_any_answers_come_back_as_they_were(shared_server: Valkey, puts: list[tuple[str, StoredResponse]]) -> None:
     async def put_and_get() -> None:

@@ -296,7 +296,6 @@ works: st.SearchStrategy[Work] = st.recursive(
 
 
 @given(works)
-@settings(deadline=None)
 def test_own_times_add_up_to_the_whole_where_one_thing_happens_at_a_time(work: Work) -> None:
     def handler_of(work: Work, recorder: Recorder) -> Handler:
         inner = [recorder.step(Work, handler_of(each, recorder)) for each in work.inner]
@@ -326,7 +325,7 @@ def test_own_times_add_up_to_the_whole_where_one_thing_happens_at_a_time(work: W
 
 
 @given(st.lists(st.sampled_from(["/users/1", "/orders", "/nowhere"]), max_size=12), st.integers(0, 2**16))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_an_explained_request_is_answered_as_any_other_and_leaves_the_same_state(targets: list[str], seed: int) -> None:
     """Two equal gateways, one asked by `handle`, one by `explain`: the same answers, all the way."""
 

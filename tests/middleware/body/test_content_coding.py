@@ -8,7 +8,7 @@ import tracemalloc
 import zlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api_gateway.core.errors import BadRequest, PayloadTooLarge, UnsupportedMediaType
@@ -42,7 +42,6 @@ def test_unknown_and_layered_codings_are_unsupported_and_the_answer_says_which_a
     assert caught.value.headers.get("accept-encoding") == "gzip, deflate"
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=LIMIT))
 def test_what_was_compressed_comes_out(content: bytes) -> None:
     assert decoded(gzip.compress(content), "gzip", LIMIT) == content
@@ -98,7 +97,6 @@ def test_a_damaged_checksum_is_a_bad_request() -> None:
         decoded(bytes(whole), "gzip", LIMIT)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from(["gzip", "deflate"]), st.integers(0, 200), st.integers(0, 255))
 def test_any_bytes_come_out_within_the_limit_or_are_refused(body: bytes, name: str, at: int, value: int) -> None:
     mutated = bytearray(gzip.compress(body) if name == "gzip" else zlib.compress(body))

@@ -7,7 +7,7 @@ import json
 import tracemalloc
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api_gateway.middleware.body.json_limits import MOST_DEPTH, JsonLimits, NotJson, OverJsonLimit, read_json
@@ -37,7 +37,6 @@ def items(document: object) -> int:
     return len(document) + sum(map(items, document)) if isinstance(document, list) else 0
 
 
-@settings(deadline=None)
 @given(DOCUMENTS, st.booleans(), st.sampled_from([None, 2]), st.just(0) | st.integers(16 * 1024 - 40, 16 * 1024))
 def test_depth_and_count_are_exactly_what_an_oracle_finds_in_the_document(
     document: object, ascii_only: bool, indent: int | None, padding: int
@@ -53,7 +52,6 @@ def test_depth_and_count_are_exactly_what_an_oracle_finds_in_the_document(
             read_json(body, JsonLimits(deep, many - 1))
 
 
-@settings(deadline=None)
 @given(st.one_of(st.binary(), st.text(alphabet='"\\[]{},:0e-. ud8ctrueNaN\n').map(str.encode)))
 def test_any_bytes_are_read_as_the_standard_library_reads_them_or_refused(body: bytes) -> None:
     try:
@@ -65,7 +63,6 @@ def test_any_bytes_are_read_as_the_standard_library_reads_them_or_refused(body: 
     assert items(document) <= 20
 
 
-@settings(deadline=None)
 @given(DOCUMENTS, st.data())
 def test_a_mutated_document_is_read_or_refused(document: object, data: st.DataObject) -> None:
     body = bytearray(json.dumps(document).encode())

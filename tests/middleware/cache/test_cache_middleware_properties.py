@@ -123,7 +123,7 @@ kinds = st.sampled_from(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.lists(clients, min_size=1, max_size=15),
     st.lists(kinds, min_size=1, max_size=6),
@@ -181,7 +181,7 @@ class Step:
 steps = st.builds(Step, st.integers(0, 30).map(lambda tenths: tenths / 10), st.booleans(), st.sampled_from("ab"))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.lists(steps, min_size=1, max_size=30),
     st.sampled_from([0, 1, 3]),
@@ -253,7 +253,7 @@ calls = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(calls, min_size=2, max_size=25),
     st.sets(st.sampled_from(FIELDS[:3])),

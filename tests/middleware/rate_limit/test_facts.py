@@ -137,7 +137,7 @@ async def test_a_store_out_of_reach_is_told() -> None:
 
 
 @pytest.mark.parametrize("algorithm", LIMITERS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(steps=st.lists(st.tuples(st.sampled_from((0.0, 0.3, 2.5)), st.integers(0, 3)), min_size=1, max_size=25))
 def test_asking_changes_no_decision(algorithm: AlgorithmName, steps: list[tuple[float, int]]) -> None:
     async def outcomes(*, asked: bool) -> list[object]:

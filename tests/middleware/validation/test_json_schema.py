@@ -61,7 +61,7 @@ ORDERS = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("schema", [ORDER, TREE, BRANCHES, True, False], ids=["order", "tree", "branches", "t", "f"])
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=70)
 @given(document=VALUES | ORDERS)
 def test_the_decision_is_that_of_another_implementation(schema: dict[str, object] | bool, document: object) -> None:
     expected = other_implementation()(schema).is_valid(document)
@@ -72,7 +72,6 @@ def test_the_decision_is_that_of_another_implementation(schema: dict[str, object
     assert len(errors) <= MOST_ERRORS
 
 
-@settings(deadline=None)
 @given(VALUES | ORDERS)
 def test_every_pointer_leads_to_something_in_the_document(document: object) -> None:
     for pointer, _ in JsonSchema(ORDER).errors(document):

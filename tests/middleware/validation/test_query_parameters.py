@@ -6,7 +6,7 @@ import contextlib
 from urllib.parse import quote, urlencode
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api_gateway.core.errors import BadRequest, ConfigurationError, UnprocessableContent
@@ -129,14 +129,12 @@ def test_a_reference_in_a_circle_ends() -> None:
     assert QuerySchema(schema).read("a=1") == {"a": "1"}
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(st.characters(codec="utf-8")), st.text(st.characters(codec="utf-8")), max_size=5))
 def test_what_a_client_library_writes_is_what_is_read(values: dict[str, str]) -> None:
     assert QuerySchema({}).read(urlencode(values)) == values
     assert QuerySchema({}).read(urlencode(values, quote_via=quote)) == values
 
 
-@settings(deadline=None)
 @given(st.text() | st.text(alphabet="page=1&;%2+0tid"))
 def test_any_text_is_read_or_refused(query: str) -> None:
     with contextlib.suppress(BadRequest, UnprocessableContent):

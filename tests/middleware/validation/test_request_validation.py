@@ -8,7 +8,7 @@ import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api_gateway.core.error_boundary import problem_body
@@ -297,7 +297,6 @@ def test_a_wrong_type_is_a_configuration_error() -> None:
         RequestValidationMiddleware(content_types=["json"])
 
 
-@settings(deadline=None)
 @given(
     st.one_of(
         st.binary(max_size=300),

@@ -24,9 +24,7 @@ TODAY = 1_790_000_000_000_000
 Step = tuple[int, list[Ask], bool]
 """Microseconds since the start, what is asked, and whether what is held is given back at once."""
 
-examples = settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
-)
+examples = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None)
 
 
 @st.composite
