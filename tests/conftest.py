@@ -9,6 +9,7 @@ Rule: nothing here is known to a test; each of them passes without it, too.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Iterator
 
@@ -18,6 +19,16 @@ from hypothesis import settings
 settings.register_profile("suite", max_examples=50, deadline=None)
 settings.register_profile("thorough", max_examples=1000, deadline=None)
 settings.load_profile("suite")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Three workers for two cores: a third of the time a test waits, for processes that it has started and for others.
+
+    The suite took 2:42 with three workers on two cores, and 3:13 with two.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores * 3 // 2)
 
 
 @pytest.hookimpl(wrapper=True)
