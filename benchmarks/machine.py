@@ -6,7 +6,7 @@ affinity of the thread that starts it, so pinning needs no tool.
 
 What it does not do: quiet the machine. Other work on it shows as noise; that is why benchmarks
 take several short rounds in turn and the median. Nor does it know how the interpreter was built: with one made without
-profile-guided optimisation, as pyenv does unless told otherwise, the same code took half as long again.
+profile-guided optimisation, as pyenv does unless told otherwise, the same code took about a fifth longer.
 """
 
 from __future__ import annotations
