@@ -5,8 +5,8 @@ difference to the row before. Rows are measured in turn, several times, and the 
 counts: noise only ever adds.
 
 CPU is the process's own (`time.process_time`), so a stolen core does not show. Every 32 requests
-the loop gets a turn, as a server with 32 connections would give it, because that is when it
-clears the timers that deadlines leave behind; this is part of the cost.
+the loop gets a turn, as a server with 32 connections would give it: timers and the loop's own work
+are part of the cost.
 
 The bar is on the layers that every gateway has. The row behind it is one rate limit in memory, admitted.
 """

@@ -22,7 +22,7 @@ def exchange() -> EdgeExchange:
 
 def test_a_scope_says_who_asks_for_what() -> None:
     one = exchange()
-    said = scope().of(one, "GET", b"/a%20b?c=%20d", "1.1", [(b"host", b"h")])
+    said = scope().for_request(one, "GET", b"/a%20b?c=%20d", "1.1", [(b"host", b"h")])
     assert said["client"] == ADDRESSES["peername"]
     assert said["server"] == ADDRESSES["sockname"]
     assert (said["type"], said["scheme"], said["method"], said["http_version"]) == ("http", "http", "GET", "1.1")
@@ -33,9 +33,9 @@ def test_a_scope_says_who_asks_for_what() -> None:
 
 def test_the_requests_of_one_connection_do_not_see_each_other() -> None:
     connection = scope()
-    first = connection.of(exchange(), "PUT", b"/first?x", "1.1", [(b"a", b"b")])
+    first = connection.for_request(exchange(), "PUT", b"/first?x", "1.1", [(b"a", b"b")])
     first["state"] = first["extensions"]["more"] = "the first one's"
-    second = connection.of(exchange(), "GET", b"/second", "1.0", [])
+    second = connection.for_request(exchange(), "GET", b"/second", "1.0", [])
     assert (first["path"], second["path"]) == ("/first", "/second")
     assert "state" not in second
     assert "more" not in second["extensions"]

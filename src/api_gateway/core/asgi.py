@@ -75,9 +75,10 @@ class AsgiApplication:
             context = self._context(scope, extensions.get(CLIENT_CERTIFICATE_EXTENSION))
             response = await self._handler(_request(scope, upload), context)
             try:
+                bodiless = scope["method"] == "HEAD" or response.status in (204, 304)
                 closing = upload is not None and not upload.ended
-                if closing or not self._sent_whole(response, scope["method"], connection):
-                    await self._send(response, scope["method"], closing, connection, send)
+                if closing or not self._sent_whole(response, bodiless, connection):
+                    await self._send(response, bodiless, closing, connection, send)
             finally:
                 if response.held:
                     await response.close()
@@ -111,9 +112,8 @@ class AsgiApplication:
         context.client_certificate = certificate
         return context
 
-    def _sent_whole(self, response: Response, method: str, connection: ClientConnection) -> bool:
-        """Send all of it at once, if it is all there and the connection takes it."""
-        bodiless = _bodiless(response, method)
+    def _sent_whole(self, response: Response, bodiless: bool, connection: ClientConnection) -> bool:
+        """Send all of it at once, if it is all there and the connection takes it: no coroutine for nothing."""
         body = b"" if bodiless else response.body
         if not isinstance(body, bytes):
             return False
@@ -124,9 +124,8 @@ class AsgiApplication:
         return True
 
     async def _send(
-        self, response: Response, method: str, closing: bool, connection: ClientConnection, send: Send
+        self, response: Response, bodiless: bool, closing: bool, connection: ClientConnection, send: Send
     ) -> None:
-        bodiless = _bodiless(response, method)
         headers = self._final_headers(response, bodiless)
         if closing:
             headers.append((b"connection", b"close"))
@@ -173,10 +172,6 @@ def _request(scope: Scope, upload: _RequestBody | None) -> Request:
         Headers.from_pairs(scope["headers"]),
         b"" if upload is None else upload,
     )
-
-
-def _bodiless(response: Response, method: str) -> bool:
-    return method == "HEAD" or response.status in (204, 304)
 
 
 def _announces_body(headers: HeaderPairs) -> bool:

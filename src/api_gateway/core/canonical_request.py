@@ -100,7 +100,7 @@ def _end_to_end_headers(headers: Headers, http_version: str) -> Headers:
         pairs.remove(_KEEP_ALIVE)
     elif special:
         pairs = _stripped(pairs, special, http_version)
-    if b"".join(names).find(b"_") >= 0:  # `in` first asks whether b"_" is a number, and drops the error: 0.2 us
+    if b"".join(names).find(b"_") >= 0:  # `in` takes longer: it asks first whether b"_" is a number
         pairs = [pair for pair in pairs if b"_" not in pair[0]]
     hosts = names.count(b"host")
     if hosts == 1:

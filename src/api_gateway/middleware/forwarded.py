@@ -134,7 +134,7 @@ def _separated(headers: Headers) -> tuple[HeaderPairs, bytes, HeaderPairs]:
             host = value if len(value) <= _LONGEST_HOST else b""
             break
     names = b" ".join([name for name, _ in pairs])
-    if names.find(b"forwarded") < 0 and names.find(b"x-real-ip") < 0:  # `in` takes ten times as long for bytes
+    if names.find(b"forwarded") < 0 and names.find(b"x-real-ip") < 0:  # `in` takes twice as long
         return pairs, host, []
     claims = [pair for pair in pairs if pair[0][:_DISTINCTIVE] in _CLAIMS]
     return [pair for pair in pairs if pair[0][:_DISTINCTIVE] not in _CLAIMS], host, claims

@@ -199,7 +199,7 @@ class EdgeReader(asyncio.Protocol):
             keep_alive=current and keep_alive,
             expects_continue=current and self._expects_continue,
         )
-        self._arrived(exchange, self._scope.of(exchange, method, target, version, headers))
+        self._arrived(exchange, self._scope.for_request(exchange, method, target, version, headers))
 
     def _check_size(self, headers: HeaderPairs) -> None:
         limits = self.limits

@@ -1,8 +1,8 @@
 """Edge scope: what ASGI tells the application about one request, before its body.
 
-Rule: made once for a connection, copied for each of its requests: whose connection it is does not change.
+Rule: whose connection it is does not change from request to request, so that is found out once and copied.
 
-Cost: the copy, a fifth of what its thirteen keys take to write anew.
+Cost: 0.2 us a request.
 
 What it does not do: know the request's body, or how to answer. The exchange in its extensions does.
 
@@ -38,11 +38,12 @@ class EdgeScope:
         self._common: Scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "",
             "server": get_local_addr(transport),
             "client": self.client,
             "scheme": "https" if secure else "http",
             "root_path": "",
+            # Places for what each request has of its own: a copy that has to grow saves nothing.
+            "http_version": "",
             "method": "",
             "path": "",
             "raw_path": b"",
@@ -51,7 +52,9 @@ class EdgeScope:
             "extensions": {},
         }
 
-    def of(self, exchange: EdgeExchange, method: str, target: bytes, version: str, headers: HeaderPairs) -> Scope:
+    def for_request(
+        self, exchange: EdgeExchange, method: str, target: bytes, version: str, headers: HeaderPairs
+    ) -> Scope:
         """The scope of one request; `target` is a path, and perhaps a query behind it."""
         raw_path, _, query = target.partition(b"?")
         path = raw_path.decode("ascii")
